@@ -1,0 +1,91 @@
+"""
+Drafting and judging in one scheduler, without a barrier between the stages.
+
+A candidate's card is extracted when the candidate is there, its votes start when the
+card is there; with comparisons, a card is compared with every card that came before
+it. The same tasks as the stages run alone, and the same result as `sequential.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from parallel.concurrency import Concurrency
+from parallel.extractor import ParallelArticleExtractor
+from parallel.generator import ParallelCandidateGenerator
+from parallel.scheduler import Task
+from parallel.scorer import ParallelCardScorer
+from pipeline.candidates import given_candidate
+from pipeline.items import NOBODY, Watch, candidate_item, card_item
+from pipeline.llm.client import ChatClient
+from pipeline.pairwise import both_orders
+from pipeline.records import ArticleCandidate, ArticleCard, CandidatePlan, Judged
+from pipeline.sequential import Judging
+
+
+def draft_and_judge(
+    plans: Sequence[CandidatePlan],
+    *,
+    judging: Judging,
+    concurrency: Concurrency,
+    client: ChatClient | None = None,
+    watch: Watch = NOBODY,
+) -> Judged:
+    """Candidates, cards and scores in id order; failed items are left out."""
+    flow = _Flow(
+        judging=judging,
+        generator=ParallelCandidateGenerator(client=client, concurrency=concurrency),
+        extractor=ParallelArticleExtractor(client=client, concurrency=concurrency),
+        scorer=ParallelCardScorer(client=client, concurrency=concurrency),
+    )
+    given = {p.article_id: given_candidate(p, p.text) for p in plans if p.text}
+    first = [
+        *(
+            flow.generator.task(p, then=flow.after_candidate)
+            for p in plans
+            if not p.text
+        ),
+        *(task for each in given.values() for task in flow.after_candidate(each)),
+    ]
+    results = concurrency.run(first, watch=watch)
+    ids = sorted(plan.article_id for plan in plans)
+    written = {
+        i: results[item] for i in ids if (item := candidate_item(i)) in results
+    } | given
+    cards = [results[item] for i in ids if (item := card_item(i)) in results]
+    if judging.mode == "pairwise":
+        scores = flow.scorer.from_comparisons(results, cards, judging.criteria)
+    else:
+        scores = flow.scorer.from_votes(
+            results, cards, judging.criteria, votes=judging.votes
+        )
+    return Judged([written[i] for i in ids if i in written], cards, scores)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Flow:
+    """Which tasks follow which; used by the scheduler's thread alone."""
+
+    judging: Judging
+    generator: ParallelCandidateGenerator
+    extractor: ParallelArticleExtractor
+    scorer: ParallelCardScorer
+    _cards: list[ArticleCard] = field(default_factory=list)
+
+    def after_candidate(self, candidate: ArticleCandidate) -> Iterable[Task]:
+        if self.judging.is_wanted:
+            yield self.extractor.task(
+                candidate, retry_count=self.judging.retry_count, then=self.after_card
+            )
+
+    def after_card(self, card: ArticleCard) -> Iterable[Task]:
+        criteria = self.judging.criteria
+        if self.judging.mode != "pairwise":
+            yield from self.scorer.tasks(card, criteria, self.judging.votes)
+            return
+        for other in self._cards:
+            pair = sorted((card, other), key=lambda each: each.article_id)
+            for comparison in both_orders(*pair):
+                yield self.scorer.comparison_task(comparison, criteria)
+        self._cards.append(card)

@@ -1,0 +1,146 @@
+"""
+models.yaml, read and checked: providers, presets, prices.
+
+Everything that can be wrong in it is one line that names the place. It opens no
+connection and reads no key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import SettingsError
+from pipeline.llm.presets import BUILTIN_PRESET, Preset, Price, checked_url
+from pipeline.settings import DEFAULT_WORDS, read_text
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    price: Price | None = None
+    max_concurrent: int | None = Field(default=None, ge=1)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    timeout_s: float | None = Field(default=None, gt=0)
+    extra_body: dict[str, Any] = {}
+
+
+class _Provider(_Entry):
+    base_url: Annotated[str, AfterValidator(checked_url)]
+    key_env: str | None = None
+
+
+class _Preset(_Entry):
+    provider: str
+    model: str | None = None
+    context: int | None = Field(default=None, ge=1024)
+    words: int = Field(default=DEFAULT_WORDS, ge=20)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    max_tokens: int | None = Field(default=None, ge=1)
+    has_grammars: bool = False
+
+
+class ModelsFile(BaseModel):
+    """What models.yaml may hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    default_preset: str | None = None
+    providers: dict[str, _Provider] = {}
+    presets: dict[str, _Preset] = {}
+
+    def names(self) -> list[str]:
+        """Every preset that can be asked for, the built-in one last."""
+        return [*self.presets, BUILTIN_PRESET.name]
+
+    def preset(self, name: str) -> Preset:
+        """The preset of that name, with what its provider states."""
+        if name == BUILTIN_PRESET.name:
+            return BUILTIN_PRESET
+        entry = self.presets.get(name)
+        if entry is None:
+            message = (
+                f"preset {name} is not in the models file; use one of"
+                f" {', '.join(self.names())} (--list-models shows them)"
+            )
+            raise SettingsError(message)
+        provider = self.providers.get(entry.provider)
+        if provider is None:
+            message = (
+                f"preset {name} names the provider {entry.provider}, which the models"
+                " file does not have; add it under providers"
+            )
+            raise SettingsError(message)
+        return _joined(name, entry, provider)
+
+
+def _joined(name: str, entry: _Preset, provider: _Provider) -> Preset:
+    stated = {
+        **provider.model_dump(exclude_none=True, exclude={"price", "extra_body"}),
+        **entry.model_dump(
+            exclude_none=True, exclude={"price", "provider", "extra_body"}
+        ),
+    }
+    return Preset(
+        name=name,
+        price=entry.price or provider.price,
+        extra_body={**provider.extra_body, **entry.extra_body},
+        **stated,
+    )
+
+
+def load_models(path: str | Path) -> ModelsFile:
+    """The models file, or one line that names the place where it is wrong."""
+    text = read_text(str(path), what="models file", remedy="name one by --models-file")
+    try:
+        data = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error) or "it is no YAML"
+        message = f"models file {path} cannot be read{place} ({problem}); mend it"
+        raise SettingsError(message) from error
+    try:
+        return ModelsFile.model_validate({} if data is None else data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = [str(key) for key in first["loc"]]
+        message = (
+            f"models file {path}, line {_line_of(text, keys)},"
+            f" {'.'.join(keys) or 'top level'}: {_rule(first)}; mend it"
+        )
+        raise SettingsError(message) from error
+
+
+def _rule(error: ErrorDetails) -> str:
+    """What a value broke, and the value; not that of a field that nobody asked for,
+    where somebody may have put a key.
+    """
+    if error["type"] == "value_error":
+        return error["msg"].removeprefix("Value error, ")
+    shown = error["input"]
+    is_shown = (
+        isinstance(shown, str | int | float) and error["type"] != "extra_forbidden"
+    )
+    return error["msg"].lower() + (f", got {shown}" if is_shown else "")
+
+
+def _line_of(text: str, keys: list[str]) -> int:
+    """The line, from 1, of the deepest of the nested keys that the text has."""
+    node = yaml.compose(text)
+    line = 1
+    for key in keys:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        found = [(k, v) for k, v in node.value if k.value == key]
+        if not found:
+            break
+        line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return line

@@ -1,0 +1,164 @@
+"""
+One frozen Settings of a run, checked where it is made.
+
+It is built once from flags (or from `run.json` on resume) and holds no secret: keys
+live in the environment and are read by `llm/presets.py` alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SettingsError
+
+SCORING_MODES = ("absolute", "pairwise")
+DEFAULT_WORDS = 1500
+DEFAULT_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that decides what a run asks and how; seconds end in `_s`."""
+
+    topic: str
+    context: tuple[str, ...] = ()
+    iterations: int = 5
+    synthesis: bool = True
+    candidates_only: bool = False
+    candidates: tuple[tuple[str, str], ...] = ()  # (file name, text) that exist already
+    preset: str | None = None
+    candidate_presets: tuple[str, ...] = ()
+    models_file: str | None = None
+    parallel: bool = False
+    max_concurrent: int = 5
+    extract_concurrent: int | None = None
+    score_concurrent: int | None = None
+    seed: int = 0
+    max_cost: float | None = None
+    votes: int = 3
+    synthesis_retries: int = 3
+    scoring_mode: str = "absolute"
+    temperature: float | None = None
+    max_tokens: int | None = None
+    target_word_count: int | None = None
+    retry_count: int = 3
+    retry_delay_s: float = 1.0
+    timeout_s: float | None = None
+    max_outage_s: float = 900.0
+    min_free_memory: str | None = None  # as given: 512M, 2G, 10%
+    filter_think: bool = True
+    allow_insecure: bool = False  # send a key over plain http
+
+    def __post_init__(self) -> None:
+        """Refuse the first value that breaks a rule."""
+        if not self.topic.strip():
+            message = (
+                "the topic is empty; write the brief into the file, or use --topic"
+            )
+            raise SettingsError(message)
+        for name, rule in _AT_LEAST.items():
+            _check_at_least(name, getattr(self, name), rule)
+        if self.temperature is not None and not 0 <= self.temperature <= 2:
+            message = (
+                f"temperature must be from 0 to 2, got {self.temperature:g};"
+                " use --temperature 0.8 for varied drafts"
+            )
+            raise SettingsError(message)
+        size = self.min_free_memory
+        if size is not None and not re.fullmatch(r"\d+(\.\d+)?[KMGkmg%][Bb]?", size):
+            message = (
+                f"min_free_memory must be a size, got {size};"
+                " use --min-free-memory 512M, 2G or 10%"
+            )
+            raise SettingsError(message)
+        if self.scoring_mode not in SCORING_MODES:
+            message = (
+                f"scoring_mode must be one of {', '.join(SCORING_MODES)},"
+                f" got {self.scoring_mode}; use --scoring-mode absolute"
+            )
+            raise SettingsError(message)
+
+    @property
+    def in_flight_limit(self) -> int:
+        """Calls in flight of the whole run: the largest of the limits given."""
+        if not self.parallel:
+            return 1
+        given = (self.max_concurrent, self.extract_concurrent, self.score_concurrent)
+        return max(limit for limit in given if limit is not None)
+
+    @property
+    def stage_limits(self) -> dict[str, int]:
+        """Calls in flight of each concurrent stage."""
+        if not self.parallel:
+            return {}
+        extract = self.extract_concurrent or self.max_concurrent
+        score = self.score_concurrent or self.max_concurrent
+        return {"generate": self.max_concurrent, "extract": extract, "score": score}
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `run.json` keeps."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], **changed: Any) -> Settings:
+        """Settings of an earlier run; `changed` replaces what the user gave anew."""
+        known = {field.name for field in fields(cls)}
+        kept = {name: value for name, value in data.items() if name in known}
+        try:
+            kept["context"] = tuple(kept.get("context", ()))
+            kept["candidate_presets"] = tuple(kept.get("candidate_presets", ()))
+            kept["candidates"] = tuple(
+                (str(name), str(text)) for name, text in kept.get("candidates", ())
+            )
+            return replace(cls(**kept), **changed)
+        except (TypeError, ValueError, AttributeError) as error:
+            message = f"run.json does not describe a run ({error}); start a new one"
+            raise SettingsError(message) from error
+
+
+# Smallest value, and the flag with a value that would do.
+_AT_LEAST: dict[str, tuple[float, str]] = {
+    "iterations": (1, "--iterations 5 for five drafts"),
+    "max_concurrent": (1, "--max-concurrent 1 for one at a time"),
+    "extract_concurrent": (1, "--extract-concurrent 1 for one at a time"),
+    "score_concurrent": (1, "--score-concurrent 1 for one at a time"),
+    "votes": (1, "--synthesis-votes 3 for three votes a card"),
+    "synthesis_retries": (0, "--synthesis-retries 0 for one attempt"),
+    "max_tokens": (1, "--max-tokens 4000, or leave it out"),
+    "target_word_count": (20, "--target-word-count 1500"),
+    "retry_count": (0, "--retry-count 0 for no second question"),
+    "retry_delay_s": (0, "--retry-delay 1"),
+    "timeout_s": (0.001, "--timeout 120"),
+    "max_outage_s": (0, "--max-outage 900"),
+    "max_cost": (0, "--max-cost 2.50, or leave it out"),
+}
+
+
+def _check_at_least(name: str, value: float | None, rule: tuple[float, str]) -> None:
+    least, remedy = rule
+    # `not >=` and not `<`: NaN must be refused too.
+    if value is not None and not (value >= least and value != float("inf")):
+        message = f"{name} must be at least {least:g}, got {value:g}; use {remedy}"
+        raise SettingsError(message)
+
+
+def topic_from_file(path: str) -> str:
+    """The text of a topic file, or a line that says what is wrong with it."""
+    return read_text(path, what="topic file", remedy="name a file with --topic-file")
+
+
+def read_text(path: str, *, what: str, remedy: str) -> str:
+    """A UTF-8 file that the user named; bytes that are no UTF-8 are refused."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        message = f"{what} {path} cannot be read ({reason}); {remedy}"
+        raise SettingsError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{what} {path} is not UTF-8 at byte {error.start}; save it as UTF-8"
+        raise SettingsError(message) from error

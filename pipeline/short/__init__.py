@@ -1,0 +1,1 @@
+"""How each stage asks a model with a small context: briefly, and for numbers."""

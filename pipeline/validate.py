@@ -1,0 +1,230 @@
+"""
+VALIDATE: whether an attempt keeps the blueprint and can be published.
+
+What code can check, code checks: headline, phrases, length, figures. The rest is asked
+of the model, whose findings never overrule the code's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.article_text import (
+    comparable,
+    contains,
+    figure_value,
+    figures,
+    title,
+    word_count,
+)
+from pipeline.blocks import article_block, blueprint_block, brief_block
+from pipeline.errors import LLMError, UnreadableReply, ends_the_run
+from pipeline.llm.call import CallOptions, Reply
+from pipeline.llm.client import ChatClient
+from pipeline.llm.defaults import client_or_default
+from pipeline.prompting import fill
+from pipeline.records import Brief, Finding, SynthesisBlueprint, ValidationResult
+from pipeline.short.forms import YES_OR_NO, form, shape
+from pipeline.synthesize import word_range
+
+STAGE = "validate"
+TEMPERATURE = 0.0
+
+
+class FindingReply(Reply):
+    """One thing that is wrong, in the model's words."""
+
+    severity: Literal["major", "minor"]
+    problem: str = Field(min_length=1)
+
+
+class ValidationResultReply(Reply):
+    """The model's verdict on an attempt."""
+
+    follows_brief: bool
+    keeps_one_argument: bool
+    is_supported: bool
+    reads_as_one: bool
+    findings: tuple[FindingReply, ...] = Field(max_length=8)
+
+
+class ShortValidationResultReply(Reply):
+    """What a small model is asked."""
+
+    on_topic: bool
+    reads_well: bool
+
+
+_SHORT_SCHEMA = form({"on_topic": YES_OR_NO, "reads_well": YES_OR_NO})
+_SHORT_MAX_TOKENS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What an article may draw on: the brief and every draft."""
+
+    brief: Brief
+    drafts: Sequence[str]
+
+    def known_figures(self) -> set[str]:
+        """Every figure that any of them holds."""
+        texts = (self.brief.topic, *self.brief.context, *self.drafts)
+        return {figure_value(f) for text in texts for f in figures(text)}
+
+
+def validate_article(
+    article: str,
+    blueprint: SynthesisBlueprint,
+    sources: Sources,
+    *,
+    attempt: int = 1,
+    client: ChatClient | None = None,
+) -> ValidationResult:
+    """The verdict on one attempt; it passes without a major finding.
+
+    A model that cannot give its verdict is a minor finding, not a failed article.
+    """
+    client = client_or_default(client)
+    target = sources.brief.words or client.preset().words
+    found = [
+        *code_findings(article, blueprint, sources, words=target),
+        *_model_findings(article, blueprint, sources, attempt=attempt, client=client),
+    ]
+    return ValidationResult(
+        attempt=attempt,
+        passed=not any(finding.severity == "major" for finding in found),
+        findings=tuple(found),
+        word_count=word_count(article),
+        target_word_count=target,
+    )
+
+
+def code_findings(
+    article: str, blueprint: SynthesisBlueprint, sources: Sources, *, words: int
+) -> list[Finding]:
+    """What can be counted and compared; the same article gives the same findings."""
+    return [
+        *_headline_findings(article, blueprint),
+        *_phrase_findings(article, blueprint),
+        *_length_findings(article, words),
+        *_figure_findings(article, sources),
+    ]
+
+
+def _headline_findings(
+    article: str, blueprint: SynthesisBlueprint
+) -> Iterable[Finding]:
+    wanted = blueprint.headline.text
+    if comparable(title(article)).strip(" .") != comparable(wanted).strip(" ."):
+        yield _major("headline", f"The headline is not: {wanted}")
+
+
+def _phrase_findings(article: str, blueprint: SynthesisBlueprint) -> Iterable[Finding]:
+    for phrase in blueprint.preserved_phrases:
+        if not contains(article, phrase.text):
+            detail = f"This phrase is not in the article word for word: {phrase.text}"
+            yield _major("phrases", detail)
+
+
+def _length_findings(article: str, words: int) -> Iterable[Finding]:
+    least, most = word_range(words)
+    count = word_count(article)
+    if not least <= count <= most:
+        detail = f"The article has {count} words; it must have {least} to {most}."
+        yield _major("length", detail)
+
+
+def _figure_findings(article: str, sources: Sources) -> Iterable[Finding]:
+    known = sources.known_figures()
+    for figure in figures(article):
+        if figure_value(figure) not in known:
+            detail = f"The figure {figure} is in no draft and not in the brief."
+            yield _major("figures", detail)
+
+
+def _model_findings(
+    article: str,
+    blueprint: SynthesisBlueprint,
+    sources: Sources,
+    *,
+    attempt: int,
+    client: ChatClient,
+) -> list[Finding]:
+    short = client.preset().is_short
+    values = {
+        "brief": brief_block(sources.brief),
+        "blueprint": blueprint_block(blueprint),
+        "article": article_block(article),
+        "shape": shape(_SHORT_SCHEMA),
+    }
+    options = CallOptions(
+        attempt=attempt,
+        temperature=TEMPERATURE,
+        schema=_SHORT_SCHEMA if short else None,
+        max_tokens=_SHORT_MAX_TOKENS if short else None,
+    )
+    reply_form: type[ValidationResultReply] | type[ShortValidationResultReply] = (
+        ShortValidationResultReply if short else ValidationResultReply
+    )
+    try:
+        reply = client.complete_as(
+            reply_form,
+            fill("validate", values, short=short),
+            stage=STAGE,
+            item_id=STAGE,
+            options=options,
+        )
+    except (LLMError, UnreadableReply) as error:
+        if ends_the_run(error):
+            raise
+        detail = f"The model gave no verdict ({error}); only code checked this article."
+        return [_finding("model", "minor", detail, source="model")]
+    return _found_by(reply)
+
+
+def _found_by(
+    reply: ValidationResultReply | ShortValidationResultReply,
+) -> list[Finding]:
+    if isinstance(reply, ShortValidationResultReply):
+        # A small model's word stops no article; it is passed on for what it is.
+        return [
+            _finding(
+                "model", "minor", f"The small model denies {name}.", source="model"
+            )
+            for name, holds in reply.model_dump().items()
+            if not holds
+        ]
+    return [
+        _finding("model", each.severity, each.problem, source="model")
+        for each in reply.findings
+    ] + _unexplained(reply)
+
+
+def _unexplained(reply: ValidationResultReply) -> list[Finding]:
+    """A check that is false without a major finding counts as one."""
+    if any(each.severity == "major" for each in reply.findings):
+        return []
+    checks = reply.model_dump(exclude={"findings"})
+    return [
+        _finding("model", "major", f"A reader's check failed: {name}.", source="model")
+        for name, holds in checks.items()
+        if not holds
+    ]
+
+
+def _major(check: str, detail: str) -> Finding:
+    return _finding(check, "major", detail, source="code")
+
+
+def _finding(
+    check: str,
+    severity: Literal["major", "minor"],
+    detail: str,
+    *,
+    source: Literal["code", "model"],
+) -> Finding:
+    return Finding(check=check, source=source, severity=severity, detail=detail)

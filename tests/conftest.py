@@ -1,0 +1,29 @@
+"""Fixtures; the doubles they hand out live in fakes.py."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli_fakes import Cli
+from tests.fakes import Clients
+
+
+@pytest.fixture
+def client_of() -> Iterator[Clients]:
+    """Makes chat clients to a simulated server and closes them at the end."""
+    clients = Clients()
+    yield clients
+    clients.close()
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Cli]:
+    """The command in an empty folder, without a variable of the user's."""
+    one = Cli(tmp_path, monkeypatch, capsys)
+    yield one
+    one.close()

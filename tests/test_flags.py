@@ -1,0 +1,177 @@
+"""Flags: what they make of Settings, and what bad ones get."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import post_generator
+from pipeline.errors import SettingsError
+from pipeline.flags import parse
+from pipeline.given import EXAMPLE_TOPIC, changed_settings, settings_from
+
+ROOT = Path(__file__).parents[1]
+FLAGS = """
+--topic-file --topic --context-file --iterations --enable-synthesis
+--no-enable-synthesis --candidates-only --candidates-dir --parallel --max-concurrent
+--extract-concurrent --score-concurrent --seed --dry-run --max-cost --synthesis-votes
+--synthesis-retries --scoring-mode --temperature --max-tokens --target-word-count
+--preset --candidate-presets --list-models --models-file --retry-count --retry-delay
+--timeout --output --output-root --resume --cleanup-old --verbose --quiet
+--filter-think --no-filter-think
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without a key in reach."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (
+            ["--topic-file", "gone.md"],
+            "topic file gone.md cannot be read (No such file",
+        ),
+        (["--topic", " "], "the topic is empty; write the brief"),
+        (["--topic-file", "empty.md"], "the topic is empty; write the brief"),
+        (
+            ["--topic", "t", "--preset", "nope"],
+            "preset nope is not in the models file;",
+        ),
+        (["--topic", "t", "--candidate-presets", "builtin,nope"], "preset nope is not"),
+        (
+            ["--max-concurrent", "0"],
+            "max_concurrent must be at least 1, got 0; use --max",
+        ),
+        (
+            ["--iterations", "0"],
+            "iterations must be at least 1, got 0; use --iterations",
+        ),
+        (["--max-cost", "nan"], "max_cost must be at least 0, got nan; use --max-cost"),
+        (
+            ["--quiet", "--topic", "t", "--output", "../away"],
+            "../away",
+        ),
+        (
+            ["--topic", "t", "--models-file", "broken.yaml"],
+            "broken.yaml cannot be read at line 3",
+        ),
+        (
+            ["--list-models", "--models-file", "gone.yaml"],
+            "models file gone.yaml cannot",
+        ),
+        (["--quiet", "--topic", "t", "--candidates-dir", "bare"], "bare"),
+        (["--topic", "t", "--topic-file", "f.md"], "--topic and --topic-file are both"),
+        (
+            ["--topic", "t", "--context-file", "gone.md"],
+            "context file gone.md cannot be",
+        ),
+        (["--resume", "gone"], "gone"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(
+    argv: list[str], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "empty.md").write_text("\n")
+    (here / "broken.yaml").write_text("providers:\n  a: [\n")
+    (here / "bare").mkdir()
+    assert post_generator.main(argv) == 2
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
+    assert ";" in line or "," in line  # rule and remedy
+    assert shown.out == ""
+    assert not (here / "outputs").exists() or not any(
+        (here / "outputs").rglob("*.json")
+    )
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [["--scoring-mode", "best"], ["--max-concurrent", "two"], ["--frobnicate"]],
+)
+def test_flags_that_are_none_get_exit_code_2(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(argv)
+    assert caught.value.code == 2
+    assert argv[-1] in capsys.readouterr().err
+
+
+def test_without_a_topic_the_example_is_used() -> None:
+    assert settings_from(parse([])).topic == EXAMPLE_TOPIC.read_text(encoding="utf-8")
+    assert settings_from(parse(["--topic", "t"])).topic == "t"
+
+
+@pytest.mark.parametrize(
+    ("argv", "synthesis", "iterations"),
+    [
+        ([], False, 1),
+        (["--parallel"], True, 5),
+        (["--enable-synthesis"], True, 5),
+        (["--parallel", "--no-enable-synthesis"], False, 1),
+        (["--parallel", "--iterations", "12"], True, 12),
+    ],
+)
+def test_synthesis_and_drafts_follow_the_way_of_the_run(
+    argv: list[str], synthesis: bool, iterations: int
+) -> None:
+    settings = settings_from(parse(["--topic", "t", *argv]))
+    assert (settings.synthesis, settings.iterations) == (synthesis, iterations)
+
+
+def test_every_flag_reaches_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "voice.md").write_text("Be brief.\r\n\0")
+    argv = ["--topic", "t", "--synthesis-votes", "4", "--retry-delay", "0.5"]
+    argv += ["--timeout", "9", "--candidate-presets", "a, b,", "--seed", "7"]
+    argv += ["--context-file", str(tmp_path / "voice.md"), "--no-filter-think"]
+    argv += ["--scoring-mode", "pairwise", "--max-cost", "1.5", "--verbose"]
+    settings = settings_from(parse(argv))
+    assert (settings.votes, settings.retry_delay_s, settings.timeout_s) == (4, 0.5, 9.0)
+    assert settings.candidate_presets == ("a", "b")
+    assert settings.context == ("Be brief.\n",)
+    assert (settings.seed, settings.max_cost) == (7, 1.5)
+    assert (settings.filter_think, settings.scoring_mode) == (False, "pairwise")
+
+
+def test_only_what_was_given_changes_a_resumed_run() -> None:
+    assert changed_settings(parse(["--resume", "d"])) == {}
+    given = parse(["--resume", "d", "--max-concurrent", "2", "--quiet"])
+    assert changed_settings(given) == {"max_concurrent": 2}
+
+
+def test_a_topic_in_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="is not UTF-8 at byte 0"):
+        settings_from(parse(["--topic-file", str(tmp_path / "b")]))
+
+
+def test_a_flag_is_never_guessed_from_its_beginning() -> None:
+    with pytest.raises(SystemExit):
+        parse(["--max-conc", "3"])
+
+
+def test_help_names_every_flag_and_loads_nothing_heavy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "post_generator.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert set(FLAGS.split()) <= set(done.stdout.replace(",", " ").split())
+    assert "examples:" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    heavy = {"openai", "pydantic", "tqdm", "yaml", "httpx2", "tenacity", "json_repair"}
+    assert "pipeline.flags" in imported
+    assert not imported & heavy

@@ -1,0 +1,107 @@
+"""Fewer calls at once while memory is short: parallel/memory.py."""
+
+import pytest
+
+from parallel.limiter import Limiter
+from parallel.memory import MemoryWatch, default_floor_bytes, floor_bytes
+
+GB = 1024**3
+
+
+class Machine:
+    """A machine whose free memory and clock are set by hand."""
+
+    def __init__(self, *, in_flight: int) -> None:
+        self.free = 4 * GB
+        self.now_s = 0.0
+        self.calls = in_flight
+        self.limits: list[int | None] = []
+        self.said: list[str] = []
+        self.watch = MemoryWatch(
+            limiter=self,
+            floor_bytes=GB,
+            say=self.said.append,
+            available=lambda: self.free,
+            clock=lambda: self.now_s,
+        )
+
+    def in_flight(self) -> int:
+        return self.calls
+
+    def shrink_to(self, max_in_flight: int) -> None:
+        self.limits.append(max_in_flight)
+
+    def restore(self) -> None:
+        self.limits.append(None)
+
+    def look_with(self, free: int) -> None:
+        self.free = free
+        self.now_s += 1.0
+        self.watch.look()
+
+
+def test_it_halves_while_memory_is_short_and_restores_when_there_is_enough() -> None:
+    machine = Machine(in_flight=8)
+    machine.look_with(2 * GB)
+    assert machine.limits == []
+    machine.look_with(GB - 1)
+    machine.calls = 4
+    machine.look_with(GB - 1)
+    assert machine.limits == [4, 2]
+    machine.look_with(GB + 1)  # over the floor, but not by enough
+    assert machine.limits == [4, 2]
+    machine.look_with(2 * GB)
+    assert machine.limits == [4, 2, None]
+
+
+def test_it_says_so_once_and_once_when_it_is_over() -> None:
+    machine = Machine(in_flight=8)
+    for _ in range(3):
+        machine.look_with(GB // 2)
+    for _ in range(3):
+        machine.look_with(3 * GB)
+    assert len(machine.said) == 2
+    assert "537 MB" in machine.said[0]
+    assert "--min-free-memory 1024M" in machine.said[0]
+
+
+def test_one_call_at_a_time_is_always_left() -> None:
+    machine = Machine(in_flight=0)
+    machine.look_with(0)
+    assert machine.limits == [1]
+
+
+def test_it_looks_once_a_second_however_often_it_is_told_to() -> None:
+    machine = Machine(in_flight=8)
+    machine.free = 0
+    for _ in range(10):
+        machine.watch.look()
+    assert machine.limits == [4]
+
+
+def test_the_limiter_fits_the_watch() -> None:
+    limiter = Limiter(8)
+    free = [0]
+    watch = MemoryWatch(
+        limiter=limiter, floor_bytes=1, say=lambda _: None, available=lambda: free[0]
+    )
+    watch.look()
+    assert limiter.snapshot().max_in_flight == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [("512M", 512 * 1024**2), ("2g", 2 * GB), ("1.5GB", 3 * GB // 2)]
+)
+def test_sizes_are_read_as_users_write_them(size: str, count: int) -> None:
+    assert floor_bytes(size) == count
+
+
+def test_a_share_is_of_the_machines_memory() -> None:
+    assert 0 < floor_bytes("10%") < floor_bytes("20%")
+    assert floor_bytes(None) == default_floor_bytes() >= 256 * 1024**2
+
+
+@pytest.mark.parametrize("size", ["", "much", "12", "M", "-1M"])
+def test_what_is_no_size_is_refused(size: str) -> None:
+    with pytest.raises(ValueError, match="write 512M"):
+        floor_bytes(size)

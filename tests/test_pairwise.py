@@ -1,0 +1,177 @@
+"""SCORE by comparison: both orders, ties, and comparisons that are missing."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.criteria import CRITERIA
+from pipeline.pairwise import (
+    Comparison,
+    compare_all_cards,
+    compare_cards,
+    comparisons,
+    pair_points,
+    scores_from_verdicts,
+)
+from tests.stage_fakes import CRITERIA_NAMES, SHORT, Asked, card, refuse, stand
+
+ONE = CRITERIA[:1]
+NAME = ONE[0].name
+
+
+def verdict(winner: str, **others: str) -> dict[str, Any]:
+    return {
+        name: {"reason": "r", "winner": others.get(name, winner)}
+        for name in CRITERIA_NAMES
+    }
+
+
+def by_strength(asked: Asked) -> dict[str, Any]:
+    """The card with the lower id wins, wherever it stands."""
+    first, second = map(int, asked.item_id.split("-"))
+    return verdict("A" if first < second else "B")
+
+
+def points(table: dict[tuple[int, int], float]) -> dict[Any, Any]:
+    return {(a, b, 1): {NAME: value} for (a, b), value in table.items()}
+
+
+def test_every_pair_is_compared_in_both_orders() -> None:
+    cards = [card(n) for n in (3, 1, 2)]
+    shown = [(c.first.article_id, c.second.article_id) for c in comparisons(cards)]
+    assert sorted(shown) == sorted(permutations((1, 2, 3), 2))
+
+
+def test_the_first_card_stands_first_in_the_prompt() -> None:
+    one = stand()
+    compare_cards(
+        Comparison(first=card(8), second=card(2)), CRITERIA, client=one.client
+    )
+    (asked,) = one.asked
+    assert asked.user.index("Hook 8.") < asked.user.index("Hook 2.")
+    assert "article_id" not in asked.user
+    assert asked.body["temperature"] > 0
+
+
+def test_all_criteria_are_judged_in_one_call() -> None:
+    one = stand(lambda _asked: verdict("A", originality="tie", memorability="B"))
+    verdict_ = compare_cards(
+        Comparison(first=card(1), second=card(2)), CRITERIA, client=one.client
+    )
+    assert len(one.asked) == 1
+    assert verdict_["hook_strength"] == 1.0
+    assert (verdict_["originality"], verdict_["memorability"]) == (0.5, 0.0)
+
+
+def test_orders_that_agree_decide_and_orders_that_disagree_are_a_tie() -> None:
+    agree = points({(1, 2): 1.0, (2, 1): 0.0})
+    favour_the_first_place = points({(1, 2): 1.0, (2, 1): 1.0})
+    half = points({(1, 2): 1.0, (2, 1): 0.5})
+    assert pair_points(agree, NAME) == {(1, 2): 1.0}
+    assert pair_points(favour_the_first_place, NAME) == {(1, 2): 0.5}
+    assert pair_points(half, NAME) == {(1, 2): 0.5}
+
+
+def test_one_order_alone_counts_and_a_pair_without_any_is_missing() -> None:
+    assert pair_points(points({(2, 1): 1.0}), NAME) == {(1, 2): 0.0}
+    assert pair_points({}, NAME) == {}
+
+
+def test_a_mean_is_one_plus_nine_times_the_share_of_points_won() -> None:
+    cards = [card(n) for n in (1, 2, 3)]
+    table = {(1, 2): 1.0, (2, 1): 0.0, (1, 3): 0.5, (3, 1): 0.5, (2, 3): 0.0}
+    scores = scores_from_verdicts(cards, points(table | {(3, 2): 1.0}), ONE)
+    # Points: card 1 has 1.5 of 2, card 2 none, card 3 has 1.5 of 2.
+    assert [s.criteria[NAME].mean for s in scores] == [7.75, 1.0, 7.75]
+    assert [s.overall for s in scores] == [7.75, 1.0, 7.75]
+    assert [s.criteria[NAME].spread for s in scores] == [2.25, 0.0, 2.25]
+    assert [(s.votes, s.abstained) for s in scores] == [(4, 0)] * 3
+
+
+def test_the_better_card_wins_over_a_whole_field() -> None:
+    one = stand(by_strength)
+    scores = compare_all_cards(
+        [card(n) for n in (2, 1, 3)], CRITERIA, client=one.client
+    )
+    assert [(s.article_id, s.overall) for s in scores] == [
+        (2, 5.5),
+        (1, 10.0),
+        (3, 1.0),
+    ]
+
+
+def test_a_judge_who_always_prefers_the_first_place_gives_only_ties() -> None:
+    one = stand(lambda _asked: verdict("A"))
+    scores = compare_all_cards(
+        [card(n) for n in (1, 2, 3)], CRITERIA, client=one.client
+    )
+    assert {s.overall for s in scores} == {5.5}
+
+
+def test_a_failed_comparison_is_missing_not_lost() -> None:
+    def answer(asked: Asked) -> Any:
+        refused = refuse(("score", "1-2"), ("score", "2-1"))(asked)
+        return refused or by_strength(asked)
+
+    one = stand(answer)
+    scores = compare_all_cards(
+        [card(n) for n in (1, 2, 3)], CRITERIA, client=one.client
+    )
+    # Card 2 only met card 3, and won.
+    assert [(s.article_id, s.overall) for s in scores] == [
+        (1, 10.0),
+        (2, 10.0),
+        (3, 1.0),
+    ]
+    assert [(s.votes, s.abstained) for s in scores] == [(2, 2), (2, 2), (4, 0)]
+
+
+def test_a_card_whose_comparisons_all_failed_has_no_score() -> None:
+    one = stand(
+        refuse(("score", "1-2"), ("score", "2-1"), ("score", "1-3"), ("score", "3-1"))
+    )
+    scores = compare_all_cards(
+        [card(n) for n in (1, 2, 3)], CRITERIA, client=one.client
+    )
+    assert [s.article_id for s in scores] == [2, 3]
+
+
+def test_one_card_alone_is_compared_with_nothing_and_has_no_score() -> None:
+    one = stand()
+    assert compare_all_cards([card(1)], CRITERIA, client=one.client) == []
+    assert one.asked == []
+
+
+@given(
+    table=st.dictionaries(
+        st.sampled_from(list(permutations(range(1, 5), 2))),
+        st.sampled_from([0.0, 0.5, 1.0]),
+    )
+)
+def test_points_are_shared_out_and_every_mean_is_on_the_scale(
+    table: dict[tuple[int, int], float],
+) -> None:
+    cards = [card(n) for n in range(1, 5)]
+    verdicts = points(table)
+    scores = scores_from_verdicts(cards, verdicts, ONE)
+    assert all(1.0 <= s.overall <= 10.0 for s in scores)
+    won = sum((s.criteria[NAME].mean - 1) / 9 * s.criteria[NAME].votes for s in scores)
+    assert won == pytest.approx(len(pair_points(verdicts, NAME)), abs=0.01)
+    assert sum(s.votes for s in scores) == 2 * len(table)
+
+
+def test_the_short_form_gives_the_same_kind_of_verdict() -> None:
+    one = stand(lambda _asked: dict.fromkeys(CRITERIA_NAMES, "B"), preset=SHORT)
+    pair = Comparison(first=card(1), second=card(2))
+    assert set(compare_cards(pair, CRITERIA, client=one.client).values()) == {0.0}
+
+
+def test_a_winner_who_was_not_shown_is_asked_again() -> None:
+    replies = iter([verdict("C"), verdict("tie")])
+    one = stand(lambda _asked: next(replies))
+    pair = Comparison(first=card(1), second=card(2))
+    assert set(compare_cards(pair, CRITERIA, client=one.client).values()) == {0.5}
+    assert len(one.asked) == 2

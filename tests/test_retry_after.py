@@ -1,0 +1,113 @@
+"""Retry-After in every form met in the field, and in none."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.llm.retry_after import Quota, hint_in, quota_in, seconds_in
+
+NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
+EPOCH_S = NOW.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("300", 300.0),
+        ("120ms", 0.12),
+        ("1m2.5s", 62.5),
+        ("6m0s", 360.0),
+        ("2h", 7200.0),
+        ("1d 2h", 93600.0),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0.0),
+        ("Sat, 31 Jan 2026 12:01:00", 60.0),
+        (str(EPOCH_S + 30), 30.0),
+        (str(int(EPOCH_S * 1000) + 30_000), 30.0),
+        (str(EPOCH_S - 30), 0.0),
+    ],
+)
+def test_every_form_names_its_seconds(value: str, seconds: float) -> None:
+    assert seconds_in(value, now=NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "soon", "-5", "nan", "inf", "1e999", "5 apples", "s", "1m?", "9" * 400 + "s"],
+)
+def test_what_cannot_be_read_is_no_hint(value: str) -> None:
+    assert seconds_in(value, now=NOW) is None
+
+
+DATES = st.builds(
+    "{}, {} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["Mon", "", "x"]),
+    st.integers(-1, 10**20),
+    st.sampled_from(["Jan", "Feb", "13"]),
+    st.integers(-1, 10**20),
+    st.integers(0, 99),
+    st.integers(0, 99),
+    st.integers(0, 99),
+    st.sampled_from(["GMT", "+9999", "-2359", "+999999999999"]),
+)
+
+
+@given(st.text(max_size=30) | DATES | st.floats().map(str) | st.integers().map(str))
+@example("Mon, 1 Jan 99999999999999999999 00:00:00 GMT")
+def test_no_text_crashes_and_none_is_negative_or_endless(value: str) -> None:
+    seconds = seconds_in(value, now=NOW)
+    assert seconds is None or 0 <= seconds < float("inf")
+
+
+def test_milliseconds_of_their_own_header_come_first() -> None:
+    headers = {"retry-after-ms": "250", "retry-after": "9"}
+    assert hint_in(headers, now=NOW) == 0.25
+    assert hint_in({**headers, "retry-after-ms": "x"}, now=NOW) == 9.0
+    assert hint_in({}, now=NOW) is None
+
+
+def test_quota_headers_are_read() -> None:
+    headers = {
+        "x-ratelimit-limit-requests": "500",
+        "x-ratelimit-remaining-requests": "499",
+        "x-ratelimit-reset-requests": "120ms",
+        "x-ratelimit-limit-tokens": "30000",
+        "x-ratelimit-remaining-tokens": "29000",
+        "x-ratelimit-reset-tokens": "1m2s",
+    }
+    assert quota_in(headers, now=NOW) == Quota(
+        limit_requests=500,
+        remaining_requests=499,
+        reset_requests_s=0.12,
+        limit_tokens=30000,
+        remaining_tokens=29000,
+        reset_tokens_s=62.0,
+    )
+
+
+def test_idle_or_absent_quota_headers_say_nothing() -> None:
+    assert quota_in({}, now=NOW) is None
+    headers = {
+        "x-ratelimit-limit-requests": "-1",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "",
+    }
+    assert quota_in(headers, now=NOW) == Quota()
+
+
+@given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
+def test_no_quota_header_crashes(limit: str, remaining: str, reset: str) -> None:
+    headers = {
+        "x-ratelimit-limit-tokens": limit,
+        "x-ratelimit-remaining-tokens": remaining,
+        "x-ratelimit-reset-tokens": reset,
+    }
+    quota = quota_in(headers, now=NOW)
+    assert quota is not None
+    assert quota.limit_tokens is None or quota.limit_tokens > 0
