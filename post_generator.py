@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Interrupted, PipelineError, SettingsError
 from pipeline.flags import parse
-from pipeline.given import changed_settings, settings_from
+from pipeline.given import changed_settings, check_resumable, settings_from
 
 if TYPE_CHECKING:
     from parallel.session import Session
@@ -56,9 +56,10 @@ def _run(given: Given) -> int:
     from pipeline.llm.choice import check_keys, choose_presets
     from pipeline.llm.defaults import environment
     from pipeline.report import estimate_line, estimate_table
-    from pipeline.resume import changes_line, reopened
+    from pipeline.resume import changes_line, reopened, run_record
 
     if "resume" in given:
+        check_resumable(given)
         folder, settings = reopened(Path(given["resume"]), changed_settings(given))
     else:
         folder, settings = None, _new_settings(given)
@@ -69,7 +70,7 @@ def _run(given: Given) -> int:
         print(estimate_table(rows))
         return 0
     check_keys(choice, env, allow_insecure=settings.allow_insecure)
-    folder = folder or _new_folder(given, settings, _record(settings, choice))
+    folder = folder or _new_folder(given, settings, run_record(settings, choice))
     if "quiet" not in given:
         _introduce(given, choice)
         if changes := changes_line(folder, settings, choice):
@@ -118,11 +119,13 @@ def _work(
 ) -> int:
     from parallel.session import Showing, open_session
     from pipeline.job import job_from
+    from pipeline.resume import run_record
     from pipeline.run import run_pipeline
 
-    resume = f"python post_generator.py --resume {shlex.quote(_short(folder.path))}"
+    script, place = _short(Path(__file__).resolve()), _short(folder.path)
+    resume = f"python {shlex.quote(script)} --resume {shlex.quote(place)}"
     showing = Showing(quiet="quiet" in given, verbose="verbose" in given)
-    record = _record(settings, choice)
+    record = run_record(settings, choice)
     try:
         with open_session(
             settings, choice, folder, env=env, showing=showing
@@ -148,11 +151,6 @@ def _work(
         return 1 if is_failure else Interrupted.exit_code
     _report(result, session, quiet=showing.quiet)
     return 0
-
-
-def _record(settings: Settings, choice: Choice) -> dict[str, Any]:
-    """What `run.json` keeps of a run, so that it can be resumed."""
-    return {"settings": settings.as_dict(), "endpoint": choice.record()}
 
 
 def _way(session: Session) -> DraftAndJudge:

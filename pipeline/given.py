@@ -54,6 +54,18 @@ def settings_from(given: Mapping[str, Any]) -> Settings:
     return Settings(**values)
 
 
+def check_resumable(given: Mapping[str, Any]) -> None:
+    """SettingsError for a flag that a resumed run cannot follow."""
+    for name in ("output", "output_root", "candidates_dir"):
+        if name in given:
+            flag = "--" + name.replace("_", "-")
+            message = (
+                f"{flag} {given[name]} cannot be changed with --resume, which keeps the"
+                " folder and the drafts of the run; leave it out, or start a new run"
+            )
+            raise SettingsError(message)
+
+
 def changed_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that the given flags state, files read."""
     values = {

@@ -16,8 +16,6 @@ from pipeline.records import FailedItem
 from pipeline.result import Result
 from pipeline.text_safety import for_terminal
 
-_SHOWN_FAILURES = 5
-
 
 def money(dollars: float | None) -> str:
     """Dollars, or 'unknown'; small sums keep their digits."""
@@ -121,7 +119,7 @@ def summary(result: Result, *, path: Path, article: Path | None) -> str:
     """What was delivered; where the run fell short comes first."""
     failed = result.job.failed()
     lines = [f"NOTE: {for_terminal(note)}" for note in result.notes]
-    lines += _failures(failed, path)
+    lines += _failures(failed)
     if article is not None:
         lines.append(f"{_kind(result)}: {article}")
         lines += _scores(result)
@@ -150,14 +148,11 @@ def _scores(result: Result) -> list[str]:
     ]
 
 
-def _failures(failed: Sequence[FailedItem], path: Path) -> list[str]:
+def _failures(failed: Sequence[FailedItem]) -> list[str]:
     if not failed:
         return []
     lines = [f"NOTE: {len(failed)} failed, without them the run went on:"]
     lines += [
-        f"  {for_terminal(item.item)}: {for_terminal(item.reason)}"
-        for item in failed[:_SHOWN_FAILURES]
+        f"  {for_terminal(item.item)}: {for_terminal(item.reason)}" for item in failed
     ]
-    if len(failed) > _SHOWN_FAILURES:
-        lines.append(f"  ... all in {path.name}/*_pipeline_artifacts.json")
     return lines

@@ -1,5 +1,5 @@
 """
-What a resumed run takes from the run before it, and what the user has changed since.
+What a run keeps for the one that resumes it, and what the user has changed since.
 
 It only says what differs: which calls a change affects follows from the journal, where
 a call that is asked otherwise is another call.
@@ -34,6 +34,11 @@ _ASKS_THE_SAME = {
     "allow_insecure",
 }
 _SHOWN_CHARS = 40
+
+
+def run_record(settings: Settings, choice: Choice) -> dict[str, Any]:
+    """What `run.json` keeps of a run, so that it can be resumed: no key."""
+    return {"settings": settings.as_dict(), "endpoint": choice.record()}
 
 
 def reopened(path: Path, changed: Mapping[str, Any]) -> tuple[RunFolder, Settings]:
@@ -80,20 +85,19 @@ def journal_lines(journal: Journal) -> Iterator[str]:
         )
     if journal.damaged:
         yield (
-            f"calls.jsonl holds {journal.damaged} damaged lines, which are passed over;"
-            " their calls are made again"
+            f"calls.jsonl holds {journal.damaged} damaged line"
+            f"{'s' * (journal.damaged != 1)}; what they kept is asked again"
         )
 
 
 def _endpoint_changes(before: Any, now: Mapping[str, Any]) -> Iterator[str]:
-    """How the same preset now names another model or server."""
+    """How the same preset now stands for other calls."""
     earlier = {preset["name"]: preset for preset in _presets(before)}
     for preset in _presets(now):
         name = preset["name"]
-        for part in ("model", "base_url"):
+        for part, new in preset.items():
             if name in earlier:
-                old, new = earlier[name].get(part), preset[part]
-                yield _change(f"{part} of {name}", old, new)
+                yield _change(f"{part} of {name}", earlier[name].get(part), new)
     if earlier and not earlier.keys() & {preset["name"] for preset in _presets(now)}:
         yield _change("endpoint", [*earlier], [p["name"] for p in _presets(now)])
 

@@ -46,13 +46,15 @@ def test_a_torn_and_a_damaged_journal_cost_their_own_calls_alone(
     before = outputs(cli)
     journal = cli.run_of("bar") / "calls.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
-    lines[2] = lines[2].replace(b'"ok":true', b'"ok":TRUE')
+    lines[2] = lines[2].replace(b'"content":"', b'"content":"Not ')
     journal.write_bytes(b"".join(lines)[:-9])
     ran = resumed(cli)
     assert ran.code == 0
     assert outputs(cli) == before
     assert "ended in half a line" in ran.err
-    assert "holds 1 damaged lines" in ran.err
+    assert "holds 1 damaged line" in ran.err
+    assert server.state().hits == CALLS + 2
+    assert resumed(cli).code == 0  # what was asked again is whole
     assert server.state().hits == CALLS + 2
 
 

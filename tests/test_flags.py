@@ -175,3 +175,15 @@ def test_help_names_every_flag_and_loads_nothing_heavy() -> None:
     heavy = {"openai", "pydantic", "tqdm", "yaml", "httpx2", "tenacity", "json_repair"}
     assert "pipeline.flags" in imported
     assert not imported & heavy
+
+
+@pytest.mark.parametrize(
+    "argv", [["--output", "x"], ["--output-root", "y"], ["--candidates-dir", "z"]]
+)
+def test_what_a_resumed_run_cannot_follow_is_refused_and_not_passed_over(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert post_generator.main(["--resume", "d", *argv]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert " ".join(argv) in line
+    assert "--resume" in line

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli_fakes import Cli
-from tests.loopback_llm import ChatRequest, LoopbackLLM
+from tests.loopback_llm import ChatRequest, Faults, LoopbackLLM, RawReply
 from tests.loopback_replies import content_for
 from tests.process_runs import SMALL
 
@@ -78,6 +78,16 @@ def test_a_server_that_says_it_everywhere_crashes_no_stage(cli: Cli, kind: str) 
     assert "Traceback" not in ran.err
     assert not is_raw(ran.out + ran.err)
     assert (cli.run_of("bar") / "bar_FINAL.md").read_text(encoding="utf-8")
+
+
+def test_a_reason_with_controls_is_shown_without_them(cli: Cli) -> None:
+    refusal = RawReply(400, json.dumps({"error": {"message": f"no {CONTROLS} way"}}))
+    with LoopbackLLM(faults=Faults(script=["ok", refusal])) as server:
+        cli.use(server.base_url)
+        ran = cli(*SMALL, "--enable-synthesis", "--iterations", 3, "--verbose")
+    assert ran.code == 0
+    assert "candidate 2: " in ran.out
+    assert not is_raw(ran.out + ran.err)
 
 
 def test_a_file_in_half_a_character_is_refused_in_a_line(cli: Cli) -> None:

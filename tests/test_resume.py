@@ -53,6 +53,20 @@ def test_a_finished_run_makes_no_call_and_rebuilds_its_outputs(
     assert f"kept from before: {CALLS} finished calls" in ran.err
 
 
+def test_a_draft_that_was_changed_on_disk_is_written_anew(
+    cli: Cli, server: LoopbackLLM
+) -> None:
+    cli(*PARALLEL)
+    first, second, _ = sorted((cli.run_of("bar") / "candidates").iterdir())
+    before = first.read_bytes()
+    first.write_bytes(before[:-1])
+    second.unlink()
+    assert resumed(cli).code == 0
+    assert first.read_bytes() == before
+    assert second.exists()
+    assert server.state().hits == CALLS
+
+
 def test_what_a_killed_process_left_half_written_is_removed(
     cli: Cli, server: LoopbackLLM
 ) -> None:

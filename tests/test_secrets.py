@@ -1,13 +1,16 @@
 """A key goes to its server, encrypted or not at all, and nowhere else."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.llm.endpoints import Opening
+from pipeline.llm.client import ChatClient
+from pipeline.llm.endpoints import Opening, open_connections
+from pipeline.llm.presets import Preset
 from tests.cli_fakes import Cli
-from tests.fakes import OpenGate
+from tests.fakes import OpenGate, asking
 from tests.loopback_llm import ChatRequest, Fixed, LoopbackLLM
 from tests.loopback_replies import content_for
 from tests.process_runs import (
@@ -81,7 +84,7 @@ def test_a_key_is_not_sent_in_plain_text_to_another_machine(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.use(INSECURE)
-    ran = cli(*PARALLEL, "--quiet")
+    ran = cli(*PARALLEL, "--quiet", "--max-outage", 0)
     assert ran.code == 2
     (line,) = ran.err.splitlines()
     assert "OPENAI_API_KEY would go to http://models.invalid/v1 unencrypted" in line
@@ -104,3 +107,21 @@ def test_a_user_name_in_the_address_is_refused_and_not_shown(cli: Cli) -> None:
 def test_what_opens_endpoints_does_not_show_the_environment() -> None:
     opening = Opening(env={"SOME_KEY": KEY}, make_gate=lambda _preset: OpenGate())
     assert KEY not in repr(opening)
+
+
+def test_no_server_can_pass_on_the_key_of_another() -> None:
+    with (
+        LoopbackLLM(answer=lambda _request: f"It is {KEY}.") as server,
+        ExitStack() as closing,
+    ):
+        presets = [
+            Preset(name=name, base_url=server.base_url, model="m", key_env=name)
+            for name in ("ONE_KEY", "OTHER_KEY")
+        ]
+        how = Opening(
+            env={"ONE_KEY": "sk-one-0123456789", "OTHER_KEY": KEY},
+            make_gate=lambda _preset: OpenGate(),
+        )
+        client = ChatClient(open_connections(presets, how, closing=closing))
+        reply = client.complete(asking(), stage="generate", item_id="1")
+    assert reply.text == "It is [redacted]."

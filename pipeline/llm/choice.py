@@ -15,6 +15,18 @@ from pipeline.llm.models_file import ModelsFile
 from pipeline.llm.presets import BUILTIN_PRESET, Preset, checked_url, key_of
 from pipeline.settings import Settings
 
+# What of a preset changes the calls that are made with it.
+_DECIDES_CALLS = (
+    "name",
+    "model",
+    "base_url",
+    "context",
+    "words",
+    "temperature",
+    "max_tokens",
+    "extra_body",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -30,11 +42,11 @@ class Choice:
         return list(named.values())
 
     def record(self) -> dict[str, Any]:
-        """What `run.json` keeps of the endpoints: no key."""
+        """What `run.json` keeps of the endpoints, for a resume to compare: no key."""
         return {
             "presets": [
-                {"name": p.name, "model": p.model, "base_url": p.base_url}
-                for p in self.all()
+                {name: getattr(preset, name) for name in _DECIDES_CALLS}
+                for preset in self.all()
             ],
             "chosen_by": self.why,
         }
