@@ -7,6 +7,8 @@ import pytest
 
 from tests.cli_fakes import Cli
 from tests.fakes import Clients
+from tests.loopback_llm import LoopbackLLM
+from tests.process_runs import even_marks
 
 
 @pytest.fixture
@@ -27,3 +29,12 @@ def cli(
     one = Cli(tmp_path, monkeypatch, capsys)
     yield one
     one.close()
+
+
+@pytest.fixture
+def even_server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackLLM]:
+    """A server for the command that gives every draft the same marks."""
+    monkeypatch.setenv("OPENAI_MODEL", "loopback")
+    with LoopbackLLM(answer=even_marks) as server:
+        cli.use(server.base_url)
+        yield server

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.llm.call_record import CallRecord, decode_line
+from tests.cli_fakes import Cli, Ran
 from tests.loopback_llm import ChatRequest, Served
 
 ROOT = Path(__file__).parents[1]
@@ -148,6 +149,16 @@ def even_marks(request: ChatRequest) -> dict[str, Any] | None:
         name: {"justification": "even", "score": 5}
         for name in request.schema["required"]
     }
+
+
+def outputs(cli: Cli) -> dict[str, bytes]:
+    """The result files of the run that was made first in the folder."""
+    return {name: cli.file("bar", name) for name in FILES}
+
+
+def resumed(cli: Cli, *flags: object) -> Ran:
+    """That run, resumed in this process."""
+    return cli("--resume", cli.run_of("bar"), *flags)
 
 
 def now_s() -> float:

@@ -24,6 +24,7 @@ from tests.loopback_llm import (
     Served,
 )
 from tests.loopback_replies import content_for
+from tests.process_runs import even_marks
 from tests.stage_fakes import FAILSAFE_S
 
 SMALL = ("--topic", "Why keep a log", "--target-word-count", 120)
@@ -32,17 +33,6 @@ SEQUENTIAL = (*SMALL, "--enable-synthesis")
 CALLS = 5 + 6 + 18 + 3  # with the article's own card and votes
 FILES = ("pipeline_artifacts.json", "FINAL.md", "validation.json")
 START_S = 30.0  # for a process on a busy machine
-
-
-@pytest.fixture
-def cli(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Cli]:
-    one = Cli(tmp_path, monkeypatch, capsys)
-    yield one
-    one.close()
 
 
 @pytest.fixture
@@ -73,16 +63,6 @@ def most_at_once(log: Iterable[Served]) -> int:
         level += change
         peak = max(peak, level)
     return peak
-
-
-def even_marks(request: ChatRequest) -> dict[str, Any] | None:
-    """A five for everything: the article is then no worse than a draft."""
-    if request.stage != "score" or request.schema is None:
-        return None
-    return {
-        name: {"justification": "even", "score": 5}
-        for name in request.schema["required"]
-    }
 
 
 def test_all_stages_run_and_only_results_are_on_stdout(cli: Cli) -> None:

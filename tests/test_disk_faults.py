@@ -4,7 +4,6 @@ import datetime as real_time
 import errno
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -14,33 +13,17 @@ import post_generator
 from pipeline.llm import ledger
 from pipeline.llm.journal import Journal
 from pipeline.llm.journal_file import write_all
-from tests.cli_fakes import Cli, Ran
+from tests.cli_fakes import Cli
 from tests.loopback_llm import ChatRequest, LoopbackLLM
-from tests.process_runs import FILES, SMALL, even_marks, repeated
+from tests.process_runs import SMALL, outputs, repeated, resumed
 
 PARALLEL = (*SMALL, "--iterations", "3", "--parallel", "--max-concurrent", "4")
 SEQUENTIAL = (*SMALL, "--iterations", "3", "--enable-synthesis")
 CALLS = 3 + 3 + 9 + 3 + 1 + 3
 
 
-@pytest.fixture
-def server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackLLM]:
-    monkeypatch.setenv("OPENAI_MODEL", "loopback")
-    with LoopbackLLM(answer=even_marks) as one:
-        cli.use(one.base_url)
-        yield one
-
-
-def outputs(cli: Cli) -> dict[str, bytes]:
-    return {name: cli.file("bar", name) for name in FILES}
-
-
-def resumed(cli: Cli, *flags: object) -> Ran:
-    return cli("--resume", cli.run_of("bar"), *flags)
-
-
 def test_a_torn_and_a_damaged_journal_cost_their_own_calls_alone(
-    cli: Cli, server: LoopbackLLM
+    cli: Cli, even_server: LoopbackLLM
 ) -> None:
     cli(*PARALLEL)
     before = outputs(cli)
@@ -53,13 +36,13 @@ def test_a_torn_and_a_damaged_journal_cost_their_own_calls_alone(
     assert outputs(cli) == before
     assert "ended in half a line" in ran.err
     assert "holds 1 damaged line" in ran.err
-    assert server.state().hits == CALLS + 2
+    assert even_server.state().hits == CALLS + 2
     assert resumed(cli).code == 0  # what was asked again is whole
-    assert server.state().hits == CALLS + 2
+    assert even_server.state().hits == CALLS + 2
 
 
 def test_a_second_process_is_refused_and_changes_nothing(
-    cli: Cli, server: LoopbackLLM
+    cli: Cli, even_server: LoopbackLLM
 ) -> None:
     cli(*PARALLEL)
     folder = cli.run_of("bar")
@@ -73,7 +56,7 @@ def test_a_second_process_is_refused_and_changes_nothing(
     assert first.startswith("error: ")
     assert "in use by another run" in first
     assert second.startswith("to finish the run: ")
-    assert server.state().hits == CALLS
+    assert even_server.state().hits == CALLS
 
 
 def refused_after(count: int, code: int, real: Any) -> Any:
@@ -97,7 +80,7 @@ WRITES = {"pipeline.llm.journal.write_all": write_all, "os.fsync": os.fsync}
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 def test_a_disk_that_refuses_ends_the_run_in_a_line_and_keeps_what_is_finished(
     cli: Cli,
-    server: LoopbackLLM,
+    even_server: LoopbackLLM,
     monkeypatch: pytest.MonkeyPatch,
     flags: tuple[object, ...],
     room: int,
@@ -113,12 +96,12 @@ def test_a_disk_that_refuses_ends_the_run_in_a_line_and_keeps_what_is_finished(
     assert os.strerror(code) in errors[0]
     assert "Traceback" not in ran.err
     if "to finish the run" not in ran.err:  # not even run.json could be written
-        assert (server.state().hits, room, place) == (0, 0, "os.fsync")
+        assert (even_server.state().hits, room, place) == (0, 0, "os.fsync")
         return
     assert cli(*ran.resume).code == 0
-    lost = server.state().hits - CALLS
+    lost = even_server.state().hits - CALLS
     assert 0 <= lost <= 4, "more than what was in flight"
-    assert repeated(server.log()) == lost
+    assert repeated(even_server.log()) == lost
 
 
 def test_a_folder_deleted_under_the_run_ends_it_in_a_line(cli: Cli) -> None:
@@ -146,7 +129,7 @@ class EarlierClock(real_time.datetime):
 
 
 def test_a_clock_that_is_set_back_changes_no_result(
-    cli: Cli, server: LoopbackLLM, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, even_server: LoopbackLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli(*PARALLEL)
     before = outputs(cli)
@@ -157,4 +140,4 @@ def test_a_clock_that_is_set_back_changes_no_result(
     monkeypatch.setattr(post_generator, "datetime", EarlierClock)
     assert resumed(cli).code == 0
     assert outputs(cli) == before
-    assert server.state().hits == CALLS + CALLS - CALLS // 2
+    assert even_server.state().hits == CALLS + CALLS - CALLS // 2

@@ -1,7 +1,6 @@
 """Runs that are resumed: what is kept, what is asked again, and what the user is told."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import fields
 
 import pytest
@@ -9,9 +8,9 @@ import pytest
 from pipeline.errors import SettingsError
 from pipeline.resume import reopened
 from pipeline.settings import Settings
-from tests.cli_fakes import Cli, Ran
+from tests.cli_fakes import Cli
 from tests.loopback_llm import LoopbackLLM
-from tests.process_runs import FILES, SMALL, even_marks
+from tests.process_runs import FILES, SMALL, outputs, resumed
 
 DRAFTS = ("--iterations", 3)
 PARALLEL = (*SMALL, *DRAFTS, "--parallel", "--max-concurrent", 4)
@@ -19,26 +18,13 @@ SEQUENTIAL = (*SMALL, *DRAFTS, "--enable-synthesis")
 CALLS = 3 + 3 + 9 + 3 + 1 + 3
 
 
-@pytest.fixture
-def server(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackLLM]:
-    monkeypatch.setenv("OPENAI_MODEL", "loopback")
-    with LoopbackLLM(answer=even_marks) as one:
-        cli.use(one.base_url)
-        yield one
-
-
-def outputs(cli: Cli) -> dict[str, bytes]:
-    return {name: cli.file("bar", name) for name in FILES}
-
-
-def resumed(cli: Cli, *flags: object) -> Ran:
-    return cli("--resume", cli.run_of("bar"), *flags)
-
-
 @pytest.mark.parametrize("flags", [SEQUENTIAL, PARALLEL], ids=["one", "many"])
 @pytest.mark.parametrize("again", [(), ("--parallel",)], ids=["as it was", "parallel"])
 def test_a_finished_run_makes_no_call_and_rebuilds_its_outputs(
-    cli: Cli, server: LoopbackLLM, flags: tuple[object, ...], again: tuple[object, ...]
+    cli: Cli,
+    even_server: LoopbackLLM,
+    flags: tuple[object, ...],
+    again: tuple[object, ...],
 ) -> None:
     assert cli(*flags).code == 0
     before = outputs(cli)
@@ -49,12 +35,12 @@ def test_a_finished_run_makes_no_call_and_rebuilds_its_outputs(
     assert ran.code == 0
     assert outputs(cli) == before
     assert len(list((cli.run_of("bar") / "candidates").iterdir())) == 3
-    assert server.state().hits == CALLS
+    assert even_server.state().hits == CALLS
     assert f"kept from before: {CALLS} finished calls" in ran.err
 
 
 def test_a_draft_that_was_changed_on_disk_is_written_anew(
-    cli: Cli, server: LoopbackLLM
+    cli: Cli, even_server: LoopbackLLM
 ) -> None:
     cli(*PARALLEL)
     first, second, _ = sorted((cli.run_of("bar") / "candidates").iterdir())
@@ -64,11 +50,11 @@ def test_a_draft_that_was_changed_on_disk_is_written_anew(
     assert resumed(cli).code == 0
     assert first.read_bytes() == before
     assert second.exists()
-    assert server.state().hits == CALLS
+    assert even_server.state().hits == CALLS
 
 
 def test_what_a_killed_process_left_half_written_is_removed(
-    cli: Cli, server: LoopbackLLM
+    cli: Cli, even_server: LoopbackLLM
 ) -> None:
     cli(*PARALLEL)
     folder = cli.run_of("bar")
@@ -80,7 +66,7 @@ def test_what_a_killed_process_left_half_written_is_removed(
     assert resumed(cli).code == 0
     assert not any(path.exists() for path in parts)
     assert all(path.exists() for path in mine)
-    assert server.state().hits == CALLS
+    assert even_server.state().hits == CALLS
 
 
 @pytest.mark.parametrize(
@@ -98,7 +84,11 @@ def test_what_a_killed_process_left_half_written_is_removed(
     ],
 )
 def test_a_changed_setting_is_named_and_only_its_calls_are_made(
-    cli: Cli, server: LoopbackLLM, flags: list[object], named: str | None, hits: int
+    cli: Cli,
+    even_server: LoopbackLLM,
+    flags: list[object],
+    named: str | None,
+    hits: int,
 ) -> None:
     cli(*PARALLEL)
     ran = resumed(cli, *flags)
@@ -106,32 +96,34 @@ def test_a_changed_setting_is_named_and_only_its_calls_are_made(
     told = [line for line in ran.err.splitlines() if line.startswith("changed: ")]
     assert len(told) == (named is not None)
     assert not named or named in told[0]
-    made = server.state().hits - CALLS
+    made = even_server.state().hits - CALLS
     # A choice of other scores may be another article, so that it is written anew.
     assert made == hits or (named == "votes from 3 to 4" and made >= hits)
     assert not [line for line in resumed(cli).err.splitlines() if "changed" in line]
 
 
 def test_another_model_is_named_and_asked_anew(
-    cli: Cli, server: LoopbackLLM, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, even_server: LoopbackLLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli(*PARALLEL)
     monkeypatch.setenv("OPENAI_MODEL", "another")
     ran = resumed(cli)
     assert "changed: model of env from 'loopback' to 'another'" in ran.err
-    assert server.state().hits == 2 * CALLS
+    assert even_server.state().hits == 2 * CALLS
 
 
-def test_a_long_setting_is_named_in_one_line(cli: Cli, server: LoopbackLLM) -> None:
+def test_a_long_setting_is_named_in_one_line(
+    cli: Cli, even_server: LoopbackLLM
+) -> None:
     cli(*PARALLEL)
     ran = resumed(cli, "--topic", "A brief\nof many lines " * 50)
     (line,) = [line for line in ran.err.splitlines() if line.startswith("changed: ")]
     assert len(line) < 200
-    assert server.state().hits > CALLS
+    assert even_server.state().hits > CALLS
 
 
 def test_settings_come_from_the_run_and_a_run_without_any_is_refused(
-    cli: Cli, server: LoopbackLLM
+    cli: Cli, even_server: LoopbackLLM
 ) -> None:
     cli(*PARALLEL, "--temperature", 0.4)
     folder, settings = reopened(cli.run_of("bar"), {"votes": 5})
@@ -139,7 +131,7 @@ def test_settings_come_from_the_run_and_a_run_without_any_is_refused(
     folder.write_run({})
     with pytest.raises(SettingsError, match="holds no settings; start a new run"):
         reopened(cli.run_of("bar"), {})
-    assert server.state().hits == CALLS
+    assert even_server.state().hits == CALLS
 
 
 def test_settings_that_ask_the_same_are_settings() -> None:

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
-
 from tests.cli_fakes import Cli
 from tests.loopback_llm import Fixed, LoopbackLLM, Served
 
@@ -19,15 +17,6 @@ presets:
   slow: {{provider: far, model: loopback, max_concurrent: 1}}
 """
 DRAFTS = 6  # three of each
-
-
-@pytest.fixture
-def cli(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Cli:
-    return Cli(tmp_path, monkeypatch, capsys)
 
 
 def drafts(log: Sequence[Served]) -> list[Served]:
