@@ -80,14 +80,14 @@ def _run(given: Given) -> int:
 
 
 def _introduce(given: Given, choice: Choice) -> None:
-    """Which topic and which model, and why."""
-    if not given.keys() & {"topic", "topic_file", "resume"}:
-        _tell("topic: the example that comes with the program (--topic-file for yours)")
+    """Which model and why, and which topic."""
     _tell(f"model: {choice.main.label} ({choice.why})")
     if choice.main.is_builtin:
         from pipeline.llm.builtin_model import NOTICE
 
         _tell(NOTICE)
+    if not given.keys() & {"topic", "topic_file", "resume"}:
+        _tell("topic: the example that comes with the program (--topic-file for yours)")
 
 
 def _new_settings(given: Given) -> Settings:

@@ -241,7 +241,7 @@ def test_a_server_on_this_machine_needs_no_key() -> None:
 
 
 def test_the_label_says_model_and_place() -> None:
-    assert BUILTIN_PRESET.label == "smollm2-135m-instruct at this program"
+    assert BUILTIN_PRESET.label == "smollm2-135m-instruct, built in"
     away = Preset(name="p", base_url="https://models.example/v1")
     assert away.label == "the only model at models.example"
 

@@ -62,7 +62,9 @@ class Preset:
     @property
     def label(self) -> str:
         """Model and place, as a user knows them."""
-        place = "this program" if self.is_builtin else urlsplit(self.base_url).netloc
+        if self.is_builtin:
+            return f"{self.model}, built in"
+        place = urlsplit(self.base_url).netloc
         return f"{self.model or 'the only model'} at {place}"
 
     @property
