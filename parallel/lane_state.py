@@ -34,7 +34,6 @@ class LaneState:
         self.limits = limits
         self.in_flight = 0
         self.peak_in_flight = 0
-        self.limit = 0
         self.counts: Counter[str] = Counter()  # starts, refused, cuts, pauses
         self.history: list[tuple[float, int]] = []
         self.events: list[LimiterEvent] = []  # the owner takes them away

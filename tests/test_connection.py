@@ -245,7 +245,10 @@ def test_the_gate_is_told_what_each_attempt_showed() -> None:
     shown = [seen.kind for seen in gate.seen]
     assert shown == ["ok", "rate", "transient", "loading", "other", "ok"]
     assert {seen.group for seen in gate.seen} == {"score"}
-    assert gate.seen[0].work > 0
+    served = server.log()[0]
+    assert gate.seen[0].work == served.completion_tokens > 0
+    both = served.prompt_tokens + served.completion_tokens
+    assert gate.seen[0].tokens == both  # what a quota of tokens counts
     assert gate.seen[1].retry_after_s == 4.0
     assert all(seen.started_s <= seen.finished_s for seen in gate.seen)
     assert waits == [1.5] * 6

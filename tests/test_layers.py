@@ -20,10 +20,11 @@ FORBIDDEN = {
 ARTICLE_FREE = {
     *("scheduler.py", "limiter.py", "progress.py", "errors.py", "window.py"),
     *("breaker.py", "turnstile.py", "admission.py", "lane_state.py", "attend.py"),
+    *("limit_records.py", "progress_line.py", "progress_text.py", "memory.py"),
 }
 LEAVES = ["errors", "records", "settings", "replies", "metrics"]
 # What the article-free half may stand on, beside the standard library.
-LIBRARIES = {"tqdm", "tenacity"}
+LIBRARIES = {"tqdm", "tenacity", "psutil"}
 
 
 def imported(path: Path) -> Iterator[str]:

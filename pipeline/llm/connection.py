@@ -99,6 +99,7 @@ class Connection:
                 group=stage,
                 retry_after_s=outcome.retry_after_s,
                 work=usage.completion_tokens if usage else 0,
+                tokens=usage.prompt_tokens + usage.completion_tokens if usage else 0,
                 quota=outcome.quota,
             )
         )

@@ -26,7 +26,7 @@ class Observation:
     """What one HTTP attempt showed of the server.
 
     `kind` is "ok", "rate", "transient", "timeout", "loading" or "other"; `work` counts
-    output tokens; `group` is the stage.
+    output tokens and `tokens` all that a quota of tokens counts; `group` is the stage.
     """
 
     kind: str
@@ -35,6 +35,7 @@ class Observation:
     group: str = ""
     retry_after_s: float | None = None
     work: int = 0
+    tokens: int = 0
     quota: Quota | None = None
 
 
