@@ -57,7 +57,7 @@ def estimate_line(rows: Sequence[StageEstimate]) -> str:
     whole = total(rows)
     tokens = whole.prompt_tokens + whole.completion_tokens
     return (
-        f"planned: {whole.calls} calls, about {tokens:,} tokens, cost"
+        f"planned: {whole.calls} call{'s' * (whole.calls != 1)}, about {tokens:,} tokens, cost"
         f" {money(whole.cost)}"
     )
 
@@ -97,11 +97,10 @@ def metrics_table(metrics: MetricsSnapshot, *, shares_cores: bool = False) -> st
 
 def _metrics_row(stage: StageMetrics, *, bound: str) -> list[str]:
     about = "~" if stage.tokens_estimated else ""
-    speedup = (
-        f"{bound}{stage.call_seconds / stage.wall_seconds:.1f}x"
-        if stage.wall_seconds
-        else "-"
-    )
+    speedup = "-"
+    if stage.wall_seconds:
+        times = f"{stage.call_seconds / stage.wall_seconds:.1f}x"
+        speedup = times if times == "1.0x" else f"{bound}{times}"
     return [
         stage.name,
         str(stage.calls),
@@ -130,7 +129,9 @@ def summary(result: Result, *, path: Path, article: Path | None) -> str:
 
 
 def _kind(result: Result) -> str:
-    return "article" if result.delivered == "synthesis" else "best draft"
+    if result.delivered == "synthesis":
+        return "article"
+    return "draft" if result.best_draft is None else "best draft"
 
 
 def _scores(result: Result) -> list[str]:
@@ -143,7 +144,7 @@ def _scores(result: Result) -> list[str]:
     against = "no score" if best is None else f"{best:.2f}"
     votes = result.final_score.votes
     return [
-        f"score: {final:.2f} of 10 from {votes} votes,"
+        f"score: {final:.2f} of 10 from {votes} vote{'s' * (votes != 1)},"
         f" against {against} of the best draft ({result.best_draft})"
     ]
 

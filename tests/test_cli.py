@@ -367,7 +367,7 @@ def test_one_draft_is_the_default_without_synthesis(
     ran = cli("--target-word-count", 120, "--output", "bar")
     assert ran.code == 0
     assert "topic: the example" in ran.err
-    assert ran.out.startswith("best draft: ")
+    assert ran.out.startswith("draft: ")
     assert server.state().hits == 1
 
 

@@ -168,3 +168,18 @@ def test_where_calls_share_cores_the_speedup_is_only_an_upper_bound() -> None:
         )
     assert " 2.0x" in metrics_table(metrics.snapshot())
     assert " <2.0x" in metrics_table(metrics.snapshot(), shares_cores=True)
+
+
+def test_one_draft_of_one_is_no_best_draft() -> None:
+    result = a_result()
+    result.delivered, result.article = "draft", "x"
+    shown = summary(result, path=FOLDER, article=FOLDER / "a.md")
+    assert shown == f"draft: {FOLDER}/a.md"
+
+
+def test_one_at_a_time_is_no_upper_bound() -> None:
+    metrics = PipelineMetrics()
+    metrics.record_call(
+        CallMeasure(stage="score", usage=NO_USAGE, seconds=2.0, ended_s=2.0)
+    )
+    assert " 1.0x" in metrics_table(metrics.snapshot(), shares_cores=True)
