@@ -6,7 +6,6 @@ It looks when it is told to and lowers a limit; it frees nothing and ends no cal
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,8 +16,6 @@ import psutil
 LOOK_EVERY_S = 1.0
 ENOUGH = 1.5  # times the floor, so that the limit does not flutter
 DEFAULT_SHARE = 0.05
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGkmg%])[Bb]?")
-_UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 DEFAULT_BYTES = 256 * 1024**2
 
 
@@ -35,6 +32,11 @@ class Shrinkable(Protocol):
         """Climb back to what was allowed before."""
 
 
+def total_bytes() -> int:
+    """The machine's memory."""
+    return int(psutil.virtual_memory().total)
+
+
 def available_bytes() -> int:
     """Memory that can be given out without swapping."""
     return int(psutil.virtual_memory().available)
@@ -42,25 +44,7 @@ def available_bytes() -> int:
 
 def default_floor_bytes() -> int:
     """5 % of the machine's memory, at least 256 MB."""
-    share = int(psutil.virtual_memory().total * DEFAULT_SHARE)
-    return max(share, DEFAULT_BYTES)
-
-
-def floor_bytes(size: str | None) -> int:
-    """Bytes of a size as a user writes it: 512M, 2G, 10%; None is the default.
-
-    Raises ValueError for anything else.
-    """
-    if size is None:
-        return default_floor_bytes()
-    found = _SIZE.fullmatch(size.strip())
-    if found is None:
-        message = f"{size} is no size; write 512M, 2G or 10%"
-        raise ValueError(message)
-    number, unit = float(found[1]), found[2].upper()
-    if unit == "%":
-        return int(psutil.virtual_memory().total * number / 100)
-    return int(number * _UNITS[unit])
+    return max(int(total_bytes() * DEFAULT_SHARE), DEFAULT_BYTES)
 
 
 @dataclass(slots=True, kw_only=True)

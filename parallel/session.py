@@ -20,7 +20,7 @@ from parallel.concurrency import Concurrency
 from parallel.errors import ThreadSafeErrorCollector
 from parallel.lane_gate import gate_for
 from parallel.limiter import Limiter, LimiterEvent
-from parallel.memory import MemoryWatch, floor_bytes
+from parallel.memory import MemoryWatch, default_floor_bytes, total_bytes
 from parallel.progress_line import ProgressLine
 from parallel.run_board import RunBoard
 from parallel.stage import say
@@ -126,9 +126,10 @@ class Session:
                 # for would hold the process.
                 os._exit(INTERRUPTED)
 
+        floor = self.settings.min_free_bytes(total=total_bytes())
         memory = MemoryWatch(
             limiter=self.limiter,
-            floor_bytes=floor_bytes(self.settings.min_free_memory),
+            floor_bytes=default_floor_bytes() if floor is None else floor,
             say=self.line.message,
         )
 

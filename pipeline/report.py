@@ -24,6 +24,11 @@ def money(dollars: float | None) -> str:
     return f"${dollars:.2f}" if dollars >= 1 or dollars == 0 else f"${dollars:.4f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """The number with its noun: 1 call, 2 calls."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
     """Columns as wide as they must be; the first `left` flush left, others right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -57,8 +62,8 @@ def estimate_line(rows: Sequence[StageEstimate]) -> str:
     whole = total(rows)
     tokens = whole.prompt_tokens + whole.completion_tokens
     return (
-        f"planned: {whole.calls} call{'s' * (whole.calls != 1)}, about {tokens:,} tokens, cost"
-        f" {money(whole.cost)}"
+        f"planned: {counted(whole.calls, 'call')}, about {tokens:,} tokens,"
+        f" cost {money(whole.cost)}"
     )
 
 
@@ -123,8 +128,8 @@ def summary(result: Result, *, path: Path, article: Path | None) -> str:
         lines.append(f"{_kind(result)}: {article}")
         lines += _scores(result)
     else:
-        count = len(result.judged.candidates)
-        lines.append(f"{count} draft{'s' * (count != 1)}: {path / 'candidates'}")
+        drafts = counted(len(result.judged.candidates), "draft")
+        lines.append(f"{drafts}: {path / 'candidates'}")
     return "\n".join(lines)
 
 
@@ -142,9 +147,8 @@ def _scores(result: Result) -> list[str]:
         return [f"score: {best:.2f} of 10 (draft {result.best_draft})"]
     final = result.final_score.overall
     against = "no score" if best is None else f"{best:.2f}"
-    votes = result.final_score.votes
     return [
-        f"score: {final:.2f} of 10 from {votes} vote{'s' * (votes != 1)},"
+        f"score: {final:.2f} of 10 from {counted(result.final_score.votes, 'vote')},"
         f" against {against} of the best draft ({result.best_draft})"
     ]
 

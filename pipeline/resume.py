@@ -94,10 +94,9 @@ def _endpoint_changes(before: Any, now: Mapping[str, Any]) -> Iterator[str]:
     """How the same preset now stands for other calls."""
     earlier = {preset["name"]: preset for preset in _presets(before)}
     for preset in _presets(now):
-        name = preset["name"]
+        kept = earlier.get(preset["name"], preset)
         for part, new in preset.items():
-            if name in earlier:
-                yield _change(f"{part} of {name}", earlier[name].get(part), new)
+            yield _change(f"{part} of {preset['name']}", kept.get(part), new)
     if earlier and not earlier.keys() & {preset["name"] for preset in _presets(now)}:
         yield _change("endpoint", [*earlier], [p["name"] for p in _presets(now)])
 

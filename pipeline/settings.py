@@ -18,6 +18,8 @@ from pipeline.errors import SettingsError
 SCORING_MODES = ("absolute", "pairwise")
 DEFAULT_WORDS = 1500
 DEFAULT_TIMEOUT_S = 120.0
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGkmg%])[Bb]?")
+_UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +70,30 @@ class Settings:
                 " use --temperature 0.8 for varied drafts"
             )
             raise SettingsError(message)
-        size = self.min_free_memory
-        if size is not None and not re.fullmatch(r"\d+(\.\d+)?[KMGkmg%][Bb]?", size):
-            message = (
-                f"min_free_memory must be a size, got {size};"
-                " use --min-free-memory 512M, 2G or 10%"
-            )
-            raise SettingsError(message)
+        self.min_free_bytes(total=1)
         if self.scoring_mode not in SCORING_MODES:
             message = (
                 f"scoring_mode must be one of {', '.join(SCORING_MODES)},"
                 f" got {self.scoring_mode}; use --scoring-mode absolute"
             )
             raise SettingsError(message)
+
+    def min_free_bytes(self, *, total: int) -> int | None:
+        """`min_free_memory` in bytes, on a machine of `total`; None when not given.
+
+        Raises SettingsError for what is no size.
+        """
+        if self.min_free_memory is None:
+            return None
+        found = _SIZE.fullmatch(self.min_free_memory)
+        if found is None:
+            message = (
+                f"min_free_memory must be a size, got {self.min_free_memory};"
+                " use --min-free-memory 512M, 2G or 10%"
+            )
+            raise SettingsError(message)
+        number, unit = float(found[1]), found[2].upper()
+        return int(number * (total / 100 if unit == "%" else _UNITS[unit]))
 
     @property
     def in_flight_limit(self) -> int:

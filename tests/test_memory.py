@@ -1,9 +1,7 @@
 """Fewer calls at once while memory is short: parallel/memory.py."""
 
-import pytest
-
 from parallel.limiter import Limiter
-from parallel.memory import MemoryWatch, default_floor_bytes, floor_bytes
+from parallel.memory import MemoryWatch, default_floor_bytes, total_bytes
 
 GB = 1024**3
 
@@ -89,19 +87,5 @@ def test_the_limiter_fits_the_watch() -> None:
     assert limiter.snapshot().max_in_flight == 1
 
 
-@pytest.mark.parametrize(
-    ("size", "count"), [("512M", 512 * 1024**2), ("2g", 2 * GB), ("1.5GB", 3 * GB // 2)]
-)
-def test_sizes_are_read_as_users_write_them(size: str, count: int) -> None:
-    assert floor_bytes(size) == count
-
-
-def test_a_share_is_of_the_machines_memory() -> None:
-    assert 0 < floor_bytes("10%") < floor_bytes("20%")
-    assert floor_bytes(None) == default_floor_bytes() >= 256 * 1024**2
-
-
-@pytest.mark.parametrize("size", ["", "much", "12", "M", "-1M"])
-def test_what_is_no_size_is_refused(size: str) -> None:
-    with pytest.raises(ValueError, match="write 512M"):
-        floor_bytes(size)
+def test_the_default_floor_is_never_under_256_megabytes() -> None:
+    assert total_bytes() > default_floor_bytes() >= 256 * 1024**2

@@ -140,3 +140,27 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> 
         with pytest.raises(SettingsError) as caught:
             read_text(str(tmp_path / path), what="file", remedy="mend it")
         assert str(caught.value) == f"file {tmp_path / path} {reason}"
+
+
+GB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("size", "count"), [("512M", 512 * 1024**2), ("2g", 2 * GB), ("1.5GB", 3 * GB // 2)]
+)
+def test_sizes_are_read_as_users_write_them(size: str, count: int) -> None:
+    settings = Settings(topic="t", min_free_memory=size)
+    assert settings.min_free_bytes(total=64 * GB) == count
+
+
+def test_a_share_is_of_the_machines_memory() -> None:
+    tenth = Settings(topic="t", min_free_memory="10%").min_free_bytes(total=64 * GB)
+    fifth = Settings(topic="t", min_free_memory="20%").min_free_bytes(total=64 * GB)
+    assert (tenth, fifth) == (int(6.4 * GB), int(12.8 * GB))
+    assert Settings(topic="t").min_free_bytes(total=64 * GB) is None
+
+
+@pytest.mark.parametrize("size", ["", "much", "12", "M", "-1M"])
+def test_what_is_no_size_is_refused(size: str) -> None:
+    with pytest.raises(SettingsError, match="use --min-free-memory 512M"):
+        Settings(topic="t", min_free_memory=size)
