@@ -24,6 +24,8 @@ from pipeline.given import changed_settings, check_resumable, settings_from
 
 if TYPE_CHECKING:
     from parallel.session import Session
+    from pipeline.judging.ballots import Cast
+    from pipeline.judging.rounds import Judging
     from pipeline.llm.choice import Choice
     from pipeline.llm.models_file import ModelsFile
     from pipeline.result import Result
@@ -65,7 +67,7 @@ def _run(given: Given) -> int:
         folder, settings = None, _new_settings(given)
     env = environment()
     choice = choose_presets(settings, _models(settings.models_file), env)
-    rows = estimate(settings, choice.main, choice.writers)
+    rows = estimate(settings, choice)
     if "dry_run" in given:
         print(estimate_table(rows))
         return 0
@@ -92,12 +94,12 @@ def _introduce(given: Given, choice: Choice) -> None:
 
 def _new_settings(given: Given) -> Settings:
     settings = settings_from(given)
-    if "candidates_dir" in given:
-        from pipeline.candidates import read_candidates
+    if "candidates_dir" not in given:
+        return settings
+    from pipeline.candidates import read_candidates
 
-        texts = read_candidates(given["candidates_dir"])
-        settings = replace(settings, candidates=texts, iterations=len(texts))
-    return settings
+    texts = read_candidates(given["candidates_dir"])
+    return replace(settings, candidates=texts, iterations=len(texts))
 
 
 def _new_folder(given: Given, settings: Settings, data: dict[str, Any]) -> RunFolder:
@@ -132,15 +134,19 @@ def _work(
         ) as session:
             # Not before: another process may be at work in the folder.
             folder.write_run({**record, "state": "unfinished"})
+            job = job_from(settings, choice, session.failed)
+            draft_and_judge, cast = _way(session, job.judging)
             work = partial(
                 run_pipeline,
-                job_from(settings, session.failed),
-                _way(session),
+                job,
+                draft_and_judge,
                 outputs=folder,
                 client=session.client,
+                cast=cast,
                 watch=session.watch,
             )
             result = session.attend(work, resume=resume)
+            session.findings.update(result.findings())
             folder.write_run({**record, "state": "finished"})
     except SettingsError:
         raise
@@ -153,30 +159,24 @@ def _work(
     return 0
 
 
-def _way(session: Session) -> DraftAndJudge:
-    """The parallel flow or the plain loops: the same slot, the same result."""
+def _way(session: Session, judging: Judging) -> tuple[DraftAndJudge, Cast]:
+    """The parallel flow or the plain loops: the same slots, the same result."""
     from parallel import flow
     from pipeline import sequential
-    from pipeline.job import judging_from
+    from pipeline.judging.ballots import cast_one_by_one
 
-    settings = session.settings
-    judging = judging_from(settings)
-    client, watch = session.client, session.watch
-    if settings.parallel:
-        return partial(
-            flow.draft_and_judge,
-            judging=judging,
-            concurrency=session.concurrency,
-            client=client,
-            watch=watch,
-        )
-    return partial(
-        sequential.draft_and_judge, judging=judging, client=client, watch=watch
-    )
+    shared: Given = {"client": session.client, "watch": session.watch}
+    if not session.settings.parallel:
+        draft_and_judge = partial(sequential.draft_and_judge, judging=judging, **shared)
+        return draft_and_judge, partial(cast_one_by_one, **shared)
+    shared = {**shared, "concurrency": session.concurrency}
+    draft_and_judge = partial(flow.draft_and_judge, judging=judging, **shared)
+    return draft_and_judge, partial(flow.cast_at_once, **shared)
 
 
 def _report(result: Result, session: Session, *, quiet: bool) -> None:
-    from pipeline.report import metrics_table, summary
+    from pipeline.report import metrics_table
+    from pipeline.summary import summary
 
     folder = session.folder
     article = folder.path / f"{folder.name}_FINAL.md"

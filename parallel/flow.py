@@ -1,9 +1,11 @@
 """
 Drafting and judging in one scheduler, without a barrier between the stages.
 
-A candidate's card is extracted when the candidate is there, its votes start when the
+A candidate's card is extracted when the candidate is there, its ballots start when the
 card is there; with comparisons, a card is compared with every card that came before
-it. The same tasks as the stages run alone, and the same result as `sequential.py`.
+it. Only a further round of ballots, where a scheme asks for one, waits for all that is
+under way. The same tasks as the stages run alone, and the same result as
+`sequential.py`.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from parallel.generator import ParallelCandidateGenerator
 from parallel.scheduler import Task
 from parallel.scorer import ParallelCardScorer
 from pipeline.candidates import given_candidate
+from pipeline.criteria import CRITERIA, Criterion
 from pipeline.items import NOBODY, Watch, candidate_item, card_item
+from pipeline.judging.ballots import Ballot, Results
+from pipeline.judging.rounds import Judging, judge_cards
 from pipeline.llm.client import ChatClient
-from pipeline.pairwise import both_orders
 from pipeline.records import ArticleCandidate, ArticleCard, CandidatePlan, Judged
-from pipeline.sequential import Judging
 
 
 def draft_and_judge(
@@ -49,18 +52,34 @@ def draft_and_judge(
         *(task for each in given.values() for task in flow.after_candidate(each)),
     ]
     results = concurrency.run(first, watch=watch)
+
+    def cast(ballots: Sequence[Ballot]) -> Results:
+        tasks = flow.scorer.tasks(ballots, judging.criteria)
+        return concurrency.run(tasks, watch=watch)
+
     ids = sorted(plan.article_id for plan in plans)
     written = {
         i: results[item] for i in ids if (item := candidate_item(i)) in results
     } | given
+    candidates = [written[i] for i in ids if i in written]
+    if not judging.is_wanted:
+        return Judged(candidates, [], [])
     cards = [results[item] for i in ids if (item := card_item(i)) in results]
-    if judging.mode == "pairwise":
-        scores = flow.scorer.from_comparisons(results, cards, judging.criteria)
-    else:
-        scores = flow.scorer.from_votes(
-            results, cards, judging.criteria, votes=judging.votes
-        )
-    return Judged([written[i] for i in ids if i in written], cards, scores)
+    scores = judge_cards(cards, judging, cast, opened=results, watch=watch)
+    return Judged(candidates, cards, scores)
+
+
+def cast_at_once(
+    ballots: Sequence[Ballot],
+    *,
+    criteria: Sequence[Criterion] = CRITERIA,
+    concurrency: Concurrency,
+    client: ChatClient | None = None,
+    watch: Watch = NOBODY,
+) -> Results:
+    """Answers by item, several asked at once; failed ones are left out."""
+    scorer = ParallelCardScorer(client=client, concurrency=concurrency)
+    return concurrency.run(scorer.tasks(ballots, criteria), watch=watch)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,12 +99,6 @@ class _Flow:
             )
 
     def after_card(self, card: ArticleCard) -> Iterable[Task]:
-        criteria = self.judging.criteria
-        if self.judging.mode != "pairwise":
-            yield from self.scorer.tasks(card, criteria, self.judging.votes)
-            return
-        for other in self._cards:
-            pair = sorted((card, other), key=lambda each: each.article_id)
-            for comparison in both_orders(*pair):
-                yield self.scorer.comparison_task(comparison, criteria)
+        ballots = self.judging.scheme.opening(card, self._cards)
         self._cards.append(card)
+        return self.scorer.tasks(ballots, self.judging.criteria)

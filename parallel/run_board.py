@@ -6,9 +6,10 @@ It counts what it is told; the line on the screen reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from parallel.progress import ProgressBoard
+from pipeline.items import Item
 
 
 class RunBoard:
@@ -28,6 +29,11 @@ class RunBoard:
         for stage, count in planned.items():
             if count:
                 self.board.tracker(stage, count)
+
+    def note_more(self, items: Sequence[Item]) -> None:
+        """Expect work that was not foreseen."""
+        for item in items:
+            self.board.tracker(item.stage, 1)
 
     def note_started(self, stage: str, name: str) -> None:
         """One item is under way."""

@@ -66,6 +66,9 @@ class Session:
     errors: ThreadSafeErrorCollector = field(default_factory=ThreadSafeErrorCollector)
     stop: threading.Event = field(default_factory=threading.Event)
     began_s: float = field(default_factory=time.monotonic)
+    findings: dict[str, Any] = field(
+        default_factory=dict
+    )  # of the run, for its metrics
 
     @property
     def concurrency(self) -> Concurrency:
@@ -95,6 +98,7 @@ class Session:
             on_started=self.board.note_started,
             on_done=self.board.note_done,
             on_failed=on_failed,
+            on_more=self.board.note_more,
             on_candidate=on_candidate,
         )
 
@@ -156,6 +160,7 @@ class Session:
             "in_flight_peak": limits.peak_in_flight,
             "stages": {n: s.as_dict() for n, s in snapshot.stages.items()},
             "models": {n: s.as_dict() for n, s in snapshot.models.items()},
+            **self.findings,
             "lanes": {
                 name: {
                     "limit": lane.limit,

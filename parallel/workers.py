@@ -1,5 +1,5 @@
 """
-What runs on a worker thread: one extraction, one vote.
+What runs on a worker thread: one extraction, one ballot.
 
 Plain calls of the pipeline; how many run at once is not their business.
 """
@@ -7,16 +7,17 @@ Plain calls of the pipeline; how many run at once is not their business.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from parallel.errors import first_line
 from parallel.stage import say
 from pipeline.criteria import Criterion
 from pipeline.extract import extract_article_card
-from pipeline.items import card_item, vote_item
+from pipeline.items import card_item
+from pipeline.judging.ballots import Ballot
 from pipeline.llm.client import ChatClient
 from pipeline.records import ArticleCandidate, ArticleCard, ArticleScore
-from pipeline.score import score_article_card
+from pipeline.vote import Vote
 
 T = TypeVar("T")
 
@@ -45,9 +46,24 @@ def score_single_vote_worker(  # noqa: PLR0917 - the signature that callers know
     client: ChatClient | None = None,
 ) -> ArticleScore:
     """One vote on one card; raises when it cannot be had, saying so if `verbose`."""
+    ballot = Vote(card=card, number=vote_number)
+    score: ArticleScore = cast_ballot_worker(
+        ballot, criteria, verbose=verbose, client=client
+    )
+    return score
+
+
+def cast_ballot_worker(
+    ballot: Ballot,
+    criteria: Sequence[Criterion],
+    *,
+    verbose: bool,
+    client: ChatClient | None = None,
+) -> Any:
+    """What the judge answers; raises when there is no answer, so saying if `verbose`."""
     return _told(
-        lambda: score_article_card(card, criteria, vote_number, client=client),
-        name=vote_item(card.article_id, vote_number).name,
+        lambda: ballot.ask(criteria, client=client),
+        name=ballot.item.name,
         verbose=verbose,
     )
 

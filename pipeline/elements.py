@@ -60,9 +60,11 @@ def ranked(cards: Sequence[ArticleCard], scores: Sequence[ArticleScore]) -> Rank
     """
     by_id = {score.article_id: score for score in scores}
     pairs = [(card, by_id.get(card.article_id)) for card in cards]
+    by_number = sorted(pairs, key=lambda pair: pair[0].article_id)
     return sorted(
-        pairs,
-        key=lambda pair: (-(pair[1].overall if pair[1] else 0.0), pair[0].article_id),
+        by_number,
+        key=lambda pair: pair[1].merit if pair[1] else (0.0, 0.0),
+        reverse=True,  # a stable sort stays stable: ties remain by id
     )
 
 
@@ -81,4 +83,8 @@ def _score_line(score: ArticleScore | None) -> str:
     if score is None:
         return "no score, every vote failed"
     parts = (f"{n} {c.mean:g} ±{c.spread:g}" for n, c in score.criteria.items())
-    return f"overall {score.overall:g} from {score.votes} votes ({', '.join(parts)})"
+    place = "" if score.rank is None else f"rank {score.rank}, "
+    return (
+        f"{place}overall {score.overall:g} from {score.votes} votes"
+        f" ({', '.join(parts)})"
+    )

@@ -8,13 +8,19 @@ what was used. A price that is not stated makes the cost unknown.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from pipeline.gate import VOTES_AN_ORDER
+from pipeline.judging import auto
+from pipeline.judging.schemes import FINALISTS
+from pipeline.llm.choice import Choice
 from pipeline.llm.presets import Preset
 from pipeline.metrics import estimated_tokens
 from pipeline.prompting import prompt_text
-from pipeline.settings import Settings
+from pipeline.settings import AUTO, Settings
 
+GATE_CALLS = 2 * VOTES_AN_ORDER
 _TOKENS_PER_WORD = 4 / 3
 _CARD_TOKENS = {False: 700, True: 160}  # by whether the preset asks the short way
 _ANSWER_TOKENS = {
@@ -22,49 +28,81 @@ _ANSWER_TOKENS = {
     "score": {False: 330, True: 70},
     "select": {False: 450, True: 100},
     "validate": {False: 150, True: 30},
+    "gate": {False: 330, True: 70},
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageEstimate:
-    """One stage: `cost` in dollars, None when a price is not known."""
+    """One stage; tokens and cost are those of `calls`, the most that may be made.
+
+    `least_calls` is how many it takes when votes settle early, `cost` in dollars, None
+    when a price is not known.
+    """
 
     stage: str
     calls: int
+    least_calls: int
     prompt_tokens: int
     completion_tokens: int
     cost: float | None
 
 
-def planned_calls(settings: Settings, *, drafts: int | None = None) -> dict[str, int]:
+class Later(NamedTuple):
+    """Ballots of further rounds: how many at least, and at most."""
+
+    least: int
+    most: int
+
+
+def planned_calls(settings: Settings) -> dict[str, int]:
     """Calls by stage when nothing fails and the first attempt passes.
 
-    With a synthesis, the finished article is judged as the drafts were: one more card
-    and its votes, or two comparisons with the best draft.
+    With a synthesis, the finished article is judged as the drafts were, one more card
+    and its votes, and compared with the best draft. Further rounds are not in it.
     """
-    drafts = drafts or len(settings.candidates) or settings.iterations
+    drafts = _drafts(settings)
     written = 0 if settings.candidates else drafts
     if settings.candidates_only or not settings.synthesis:
         return {"generate": written}
-    if settings.scoring_mode == "pairwise":
-        votes = drafts * (drafts - 1) + 2
-    else:
-        votes = (drafts + 1) * settings.votes
+    is_pairwise = settings.scoring_mode == "pairwise"
+    votes = opening_votes(settings)
     return {
         "generate": written,
-        "extract": drafts + 1,
-        "score": votes,
+        "extract": drafts if is_pairwise else drafts + 1,
+        "score": drafts * (drafts - 1) if is_pairwise else (drafts + 1) * votes,
         "select": 1,
         "synthesize": 1,
         "validate": 1,
+        **({"gate": GATE_CALLS} if settings.gate else {}),
     }
 
 
-def estimate(
-    settings: Settings, main: Preset, writers: Sequence[Preset]
-) -> list[StageEstimate]:
-    """One row a stage; `writers` share the drafts in turn, `main` does the rest."""
-    calls = planned_calls(settings)
+def later_calls(settings: Settings) -> Later:
+    """Ballots that a further round of judging may ask."""
+    drafts = _drafts(settings)
+    if settings.scoring_mode == "funnel":
+        finalists = min(FINALISTS, drafts)
+        return Later(finalists * (finalists - 1), finalists * (finalists - 1))
+    if settings.scoring_mode == "absolute" and settings.votes == AUTO:
+        # The article gets as many votes as the best draft.
+        of_article = auto.MOST_VOTES - auto.OPENING_VOTES
+        return Later(0, auto.further_votes(drafts) + of_article)
+    return Later(0, 0)
+
+
+def opening_votes(settings: Settings) -> int:
+    """Votes on each card before any further round."""
+    return auto.OPENING_VOTES if settings.votes == AUTO else int(settings.votes)
+
+
+def _drafts(settings: Settings) -> int:
+    return len(settings.candidates) or settings.iterations
+
+
+def estimate(settings: Settings, choice: Choice) -> list[StageEstimate]:
+    """One row a stage; writers and judges share their stages in turn."""
+    calls, later, main = planned_calls(settings), later_calls(settings), choice.main
     article = round(_words(settings, main) * _TOKENS_PER_WORD)
     given = sum(map(estimated_tokens, (settings.topic, *settings.context)))
     card = _CARD_TOKENS[main.is_short]
@@ -75,18 +113,38 @@ def estimate(
         "select": cards + given,
         "synthesize": card * 2 + given,
         "validate": article + card * 2 + given,
+        "gate": article * 2 + given,
     }
-    rows = [
-        _drafts_row(settings, writers or [main], calls=calls["generate"], given=given)
-    ]
+    rows = [_drafts_row(settings, choice, calls=calls["generate"], given=given)]
+    judges = choice.judges or (main,)
     for stage, asked in prompts.items():
         if stage not in calls:
             continue
-        answers = _ANSWER_TOKENS.get(stage)
-        answer = answers[main.is_short] if answers else article
-        prompt = asked + _prompt_tokens(stage, main)
-        rows.append(_row(stage, calls[stage], tokens=(prompt, answer), preset=main))
+        count = calls[stage] + (later.most if stage == "score" else 0)
+        presets = {"score": judges, "gate": judges[:1]}.get(stage, (main,))
+        row = _shared_row(stage, count, presets, asked=asked, article=article)
+        spare = later.most - later.least if stage == "score" else 0
+        rows.append(replace(row, least_calls=count - spare))
     return rows
+
+
+def _shared_row(
+    stage: str,
+    calls: int,
+    presets: Sequence[Preset],
+    *,
+    asked: int,
+    article: int,
+) -> StageEstimate:
+    """Calls that several presets make in turn."""
+    rows = []
+    for turn, preset in enumerate(presets):
+        answers = _ANSWER_TOKENS.get(stage)
+        answer = answers[preset.is_short] if answers else article
+        tokens = (asked + _prompt_tokens(stage, preset), answer)
+        share = len(range(turn, calls, len(presets)))
+        rows.append(_row(stage, share, tokens=tokens, preset=preset))
+    return replace(total(rows), stage=stage)
 
 
 def total(rows: Sequence[StageEstimate]) -> StageEstimate:
@@ -96,6 +154,7 @@ def total(rows: Sequence[StageEstimate]) -> StageEstimate:
     return StageEstimate(
         stage="total",
         calls=sum(row.calls for row in rows),
+        least_calls=sum(row.least_calls for row in rows),
         prompt_tokens=sum(row.prompt_tokens for row in rows),
         completion_tokens=sum(row.completion_tokens for row in rows),
         cost=sum(known) if len(known) == len(costs) else None,
@@ -103,21 +162,16 @@ def total(rows: Sequence[StageEstimate]) -> StageEstimate:
 
 
 def _drafts_row(
-    settings: Settings, writers: Sequence[Preset], *, calls: int, given: int
+    settings: Settings, choice: Choice, *, calls: int, given: int
 ) -> StageEstimate:
     rows = []
+    writers = choice.writers or (choice.main,)
     for turn, writer in enumerate(writers):
         share = len(range(turn, calls, len(writers)))
         answer = round(_words(settings, writer) * _TOKENS_PER_WORD)
         prompt = given + _prompt_tokens("generate", writer)
         rows.append(_row("generate", share, tokens=(prompt, answer), preset=writer))
-    return StageEstimate(
-        stage="generate",
-        calls=calls,
-        prompt_tokens=total(rows).prompt_tokens,
-        completion_tokens=total(rows).completion_tokens,
-        cost=total(rows).cost,
-    )
+    return replace(total(rows), stage="generate")
 
 
 def _row(
@@ -127,6 +181,7 @@ def _row(
     return StageEstimate(
         stage=stage,
         calls=calls,
+        least_calls=calls,
         prompt_tokens=prompt,
         completion_tokens=answer,
         cost=preset.price.cost(prompt, answer) if preset.price else None,
@@ -138,12 +193,15 @@ def _words(settings: Settings, preset: Preset) -> int:
 
 
 def _prompt_tokens(stage: str, preset: Preset) -> int:
-    return estimated_tokens(prompt_text(f"{stage}.short" if preset.is_short else stage))
+    if preset.is_short:
+        stage = "pairwise" if stage == "gate" else stage
+        return estimated_tokens(prompt_text(f"{stage}.short"))
+    return estimated_tokens(prompt_text(stage))
 
 
 def remaining_after_failure(stage: str, settings: Settings) -> Mapping[str, int]:
     """Work of later stages that a failed item takes away, by stage."""
-    votes = settings.votes if settings.scoring_mode == "absolute" else 0
+    votes = 0 if settings.scoring_mode == "pairwise" else opening_votes(settings)
     if stage == "generate":
         return {"extract": 1, "score": votes}
     if stage == "extract":

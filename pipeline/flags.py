@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from pipeline.settings import SCORING_MODES
+from pipeline.settings import AUTO, SCORING_MODES, Votes
 
 _EXAMPLES = """examples:
   python post_generator.py --parallel --max-concurrent 8
@@ -28,10 +28,20 @@ _EXAMPLES = """examples:
 def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     """The flags that were given; exits with 2 where argparse refuses one."""
     given = vars(_parser().parse_args(argv))
-    if isinstance(presets := given.get("candidate_presets"), str):
-        names = tuple(name.strip() for name in presets.split(",") if name.strip())
-        given["candidate_presets"] = names
+    for flag in ("candidate_presets", "judge_presets"):
+        if isinstance(presets := given.get(flag), str):
+            names = (name.strip() for name in presets.split(","))
+            given[flag] = tuple(name for name in names if name)
     return given
+
+
+def _votes(text: str) -> Votes:
+    if text == AUTO:
+        return "auto"
+    if not text.lstrip("+-").isdecimal():
+        message = f"must be a number or auto, got {text}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -150,7 +160,22 @@ def _how_to_judge(group: argparse._ArgumentGroup) -> None:
         action=argparse.BooleanOptionalAction,
         help="extract, score, select, synthesize, validate (on with --parallel)",
     )
-    add("--synthesis-votes", type=int, metavar="N", help="votes on each card (3)")
+    add(
+        "--synthesis-votes",
+        type=_votes,
+        metavar="N|auto",
+        help="votes on each card (3); auto: two, and more where the top is open",
+    )
+    add(
+        "--judge-presets",
+        metavar="A,B,C",
+        help="presets that judge, none of them a draft of its own family (the main one)",
+    )
+    add(
+        "--gate",
+        action=argparse.BooleanOptionalAction,
+        help="compare the article with the best draft, deliver the better (on)",
+    )
     add(
         "--synthesis-retries",
         type=int,
@@ -160,7 +185,8 @@ def _how_to_judge(group: argparse._ArgumentGroup) -> None:
     add(
         "--scoring-mode",
         choices=SCORING_MODES,
-        help="votes on each card, or each pair of cards compared (absolute)",
+        help="votes on each card, each pair of cards compared, or votes and then pairs"
+        " of the best four (absolute)",
     )
     add(
         "--seed",

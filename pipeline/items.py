@@ -7,7 +7,7 @@ path is its twin. What ends the whole run is let through.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,31 +22,32 @@ def _tell_nobody(*_what: object) -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Who is told what becomes of the items of a run.
-
-    `on_started(stage, item)`, `on_done(stage, item)`, `on_failed(stage, item, error)`;
-    `on_candidate` gets each draft as soon as it exists. In a parallel run all are
-    called on one thread.
-    """
-
-    on_started: Callable[[str, str], None] = _tell_nobody
-
-    on_done: Callable[[str, str], None] = _tell_nobody
-    on_failed: Callable[[str, str, Exception], None] = _tell_nobody
-    on_candidate: Callable[[ArticleCandidate], None] = _tell_nobody
-
-
-NOBODY = Watch()
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """What is worked on, as reports and progress name it."""
 
     stage: str
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who is told what becomes of the items of a run.
+
+    `on_started(stage, item)`, `on_done(stage, item)`, `on_failed(stage, item, error)`;
+    `on_more` gets the items of work that was not foreseen, before it begins, and
+    `on_candidate` each draft as soon as it exists. In a parallel run all are called on
+    one thread.
+    """
+
+    on_started: Callable[[str, str], None] = _tell_nobody
+    on_done: Callable[[str, str], None] = _tell_nobody
+    on_failed: Callable[[str, str, Exception], None] = _tell_nobody
+    on_more: Callable[[Sequence[Item]], None] = _tell_nobody
+    on_candidate: Callable[[ArticleCandidate], None] = _tell_nobody
+
+
+NOBODY = Watch()
 
 
 def work_through(

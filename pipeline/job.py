@@ -1,5 +1,5 @@
 """
-What one run is to do: settings turned into a brief and plans.
+What one run is to do: settings and presets turned into a brief, plans and judges.
 
 It decides nothing about how many calls go at once, and makes none.
 """
@@ -7,11 +7,14 @@ It decides nothing about how many calls go at once, and makes none.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.candidates import candidate_plans, plans_from_texts
+from pipeline.judging.panel import Judge, Panel
+from pipeline.judging.rounds import Judging
+from pipeline.llm.choice import Choice
+from pipeline.llm.presets import Preset
 from pipeline.records import Brief, CandidatePlan, FailedItem
-from pipeline.sequential import Judging
 from pipeline.settings import Settings
 
 
@@ -21,14 +24,28 @@ class Job:
 
     brief: Brief
     plans: Sequence[CandidatePlan]
+    judging: Judging = field(default_factory=Judging)
     wants_synthesis: bool = True
     candidates_only: bool = False
+    has_gate: bool = True
+    has_named_judges: bool = False
     synthesis_retries: int = 3
-    scoring_mode: str = "absolute"
     failed: Callable[[], list[FailedItem]] = list
 
+    @property
+    def article_id(self) -> int:
+        """The id of the article to come, as a card and as one of two compared."""
+        return article_id_after(self.plans)
 
-def job_from(settings: Settings, failed: Callable[[], list[FailedItem]]) -> Job:
+
+def article_id_after(plans: Sequence[CandidatePlan]) -> int:
+    """One more than any draft's."""
+    return max(plan.article_id for plan in plans) + 1
+
+
+def job_from(
+    settings: Settings, choice: Choice, failed: Callable[[], list[FailedItem]]
+) -> Job:
     """The job that the settings describe."""
     brief = Brief(
         topic=settings.topic,
@@ -46,19 +63,46 @@ def job_from(settings: Settings, failed: Callable[[], list[FailedItem]]) -> Job:
     return Job(
         brief=brief,
         plans=plans,
+        judging=judging_from(settings, panel_of(choice, plans)),
         wants_synthesis=settings.synthesis,
         candidates_only=settings.candidates_only,
+        has_gate=settings.gate,
+        has_named_judges=bool(settings.judge_presets),
         synthesis_retries=settings.synthesis_retries,
-        scoring_mode=settings.scoring_mode,
         failed=failed,
     )
 
 
-def judging_from(settings: Settings) -> Judging:
+def judging_from(settings: Settings, panel: Panel) -> Judging:
     """How the settings want drafts judged."""
     return Judging(
         is_wanted=settings.synthesis and not settings.candidates_only,
         mode=settings.scoring_mode,
         votes=settings.votes,
         retry_count=settings.retry_count,
+        panel=panel,
+        seed=settings.seed,
     )
+
+
+def panel_of(choice: Choice, plans: Sequence[CandidatePlan]) -> Panel:
+    """The judges of a run, and which family writes each draft and the article.
+
+    Of drafts that came as files nobody knows who wrote them.
+    """
+    judges = choice.judges or (choice.main,)
+    presets = {preset.name: preset for preset in choice.all()}
+    authors = {
+        plan.article_id: presets[plan.preset or choice.main.name].kin
+        for plan in plans
+        if not plan.text
+    }
+    return Panel(
+        judges=tuple(map(_judge, judges)),
+        others=tuple(_judge(p) for p in choice.all() if p not in judges),
+        authors={**authors, article_id_after(plans): choice.main.kin},
+    )
+
+
+def _judge(preset: Preset) -> Judge:
+    return Judge(preset=preset.name, family=preset.kin)

@@ -1,37 +1,35 @@
 """
-SCORE by comparison: each pair of cards in both orders, all criteria in one call.
+SCORE by comparison: two cards, all criteria in one call, each card first once.
 
-Judges favour a place as well as a text, so one order alone is no result: where the two
-orders disagree on a criterion, it is a tie. A failed comparison is missing; it is never
-a loss. After Zheng et al., "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena"
-(2023), section 3.4.
+Judges favour a place as well as a text, so one order alone is no result. After Zheng
+et al., "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena" (2023), section 3.4.
+What several comparisons add up to is not said here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
-from statistics import fmean, pstdev
 from typing import Any, Literal
 
 from pydantic import create_model
 
 from pipeline.blocks import card_block
-from pipeline.criteria import HIGHEST, LOWEST, Criterion, rubric, weighted_mean
-from pipeline.items import NOBODY, Item, Watch, comparison_item, work_through
+from pipeline.criteria import Criterion, rubric
+from pipeline.items import Item, comparison_item
+from pipeline.judging.panel import MAIN_JUDGE, Judge, Question
 from pipeline.llm.call import CallOptions, Reply, strict_schema
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
-from pipeline.prompting import fill
-from pipeline.records import ArticleCard, ArticleScore, CriterionScore
+from pipeline.prompting import Message, fill
+from pipeline.records import ArticleCard
 from pipeline.short.score import short_verdict
 
 STAGE = "score"
 TEMPERATURE = 0.7
-_WIN, _TIE, _LOSS = 1.0, 0.5, 0.0
-_PLACES = 3
+WIN, TIE, LOSS = 1.0, 0.5, 0.0
+_POINTS = {"A": WIN, "tie": TIE, "B": LOSS}
 
 
 class CriterionVerdict(Reply):
@@ -45,6 +43,10 @@ class PairwiseVerdictReply(Reply):
     """One comparison; its fields are the criteria."""
 
 
+Verdict = Mapping[str, float]
+"""Points of the first card by criterion: 1 for a win, 0.5 for a tie, 0 for a loss."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two cards in the order in which they are shown; rounds count from 1."""
@@ -52,35 +54,34 @@ class Comparison:
     first: ArticleCard
     second: ArticleCard
     round_number: int = 1
+    judge: Judge = MAIN_JUDGE
 
     @property
-    def key(self) -> tuple[int, int, int]:
-        """What a verdict is joined by."""
+    def place(self) -> tuple[int, int, int]:
+        """By the ids as shown, then by round."""
         return (self.first.article_id, self.second.article_id, self.round_number)
 
     @property
     def item(self) -> Item:
         """Its name in reports."""
-        return comparison_item(*self.key)
+        return comparison_item(*self.place)
+
+    def ask(
+        self, criteria: Sequence[Criterion], *, client: ChatClient | None = None
+    ) -> Verdict:
+        """The verdict; raises when there is none."""
+        return compare_cards(self, criteria, client=client)
 
 
-Verdict = Mapping[str, float]
-"""Points of the first card by criterion: 1 for a win, 0.5 for a tie, 0 for a loss."""
-
-
-def comparisons(cards: Sequence[ArticleCard]) -> list[Comparison]:
-    """Every pair in both orders, by ids."""
-    by_id = sorted(cards, key=lambda card: card.article_id)
+def both_orders(
+    a: ArticleCard, b: ArticleCard, *, judge: Judge = MAIN_JUDGE
+) -> list[Comparison]:
+    """One pair, each card first once, the lower id first; one judge for both."""
+    a, b = sorted((a, b), key=lambda card: card.article_id)
     return [
-        comparison
-        for a, b in combinations(by_id, 2)
-        for comparison in both_orders(a, b)
+        Comparison(first=a, second=b, judge=judge),
+        Comparison(first=b, second=a, judge=judge),
     ]
-
-
-def both_orders(a: ArticleCard, b: ArticleCard) -> list[Comparison]:
-    """One pair, each card first once."""
-    return [Comparison(first=a, second=b), Comparison(first=b, second=a)]
 
 
 @lru_cache(maxsize=16)
@@ -101,124 +102,68 @@ def compare_cards(
     *,
     client: ChatClient | None = None,
 ) -> Verdict:
-    """The first card's points by criterion, for this order alone."""
-    client = client_or_default(client)
-    first, second, round_number = comparison.key
-    points = {"A": _WIN, "tie": _TIE, "B": _LOSS}
-    if client.preset().is_short:
-        cards = (comparison.first, comparison.second)
-        winners = short_verdict(cards, criteria, round_number, client=client)
-        return {name: points[winner] for name, winner in winners.items()}
+    """The first card's points by criterion, for this order alone.
+
+    Raises UnreadableReply when no reply could be used, and the errors of the client.
+    """
+    cards = (comparison.first, comparison.second)
+    question = question_of(comparison.place, comparison.judge, stage=STAGE)
+    return card_verdict(cards, criteria, question, client=client_or_default(client))
+
+
+def question_of(place: tuple[int, int, int], judge: Judge, *, stage: str) -> Question:
+    """The call of a comparison: two ids in the order shown, and the round."""
+    first, second, round_number = place
+    return Question(
+        stage=stage,
+        item_id=f"{first}-{second}",
+        sample=round_number,
+        preset=judge.preset,
+    )
+
+
+def card_verdict(
+    cards: tuple[ArticleCard, ArticleCard],
+    criteria: Sequence[Criterion],
+    question: Question,
+    *,
+    client: ChatClient,
+) -> Verdict:
+    """The first card's points, in the form that suits the judge."""
+    if client.preset(question.preset).is_short:
+        winners = short_verdict(cards, criteria, question, client=client)
+        return {name: _POINTS[winner] for name, winner in winners.items()}
+    messages = fill(
+        "pairwise",
+        {
+            "rubric": rubric(criteria),
+            "card_a": card_block(cards[0]),
+            "card_b": card_block(cards[1]),
+        },
+        short=False,
+    )
+    return full_verdict(messages, criteria, question, client=client)
+
+
+def full_verdict(
+    messages: Sequence[Message],
+    criteria: Sequence[Criterion],
+    question: Question,
+    *,
+    client: ChatClient,
+) -> Verdict:
+    """The points of what the messages show as A, by criterion."""
     form, schema = verdict_form(tuple(criteria))
     reply = client.complete_as(
         form,
-        fill(
-            "pairwise",
-            {
-                "rubric": rubric(criteria),
-                "card_a": card_block(comparison.first),
-                "card_b": card_block(comparison.second),
-            },
-            short=False,
-        ),
-        stage=STAGE,
-        item_id=f"{first}-{second}",
+        messages,
+        stage=question.stage,
+        item_id=question.item_id,
         options=CallOptions(
-            sample=round_number, temperature=TEMPERATURE, schema=schema
+            sample=question.sample,
+            temperature=TEMPERATURE,
+            schema=schema,
+            preset=question.preset,
         ),
     )
-    return {c.name: points[getattr(reply, c.name).winner] for c in criteria}
-
-
-def pair_points(
-    verdicts: Mapping[tuple[int, int, int], Verdict], criterion: str
-) -> dict[tuple[int, int], float]:
-    """Points of (a, b) with a < b, for a, over both orders.
-
-    Orders that disagree are a tie; one order alone, its twin having failed, counts as
-    it is; a pair without any is missing.
-    """
-    seen: dict[tuple[int, int], list[float]] = {}
-    for (first, second, _), verdict in sorted(verdicts.items()):
-        points = verdict[criterion]
-        pair = (min(first, second), max(first, second))
-        seen.setdefault(pair, []).append(points if first < second else _WIN - points)
-    return {
-        pair: points[0] if len(set(points)) == 1 else _TIE
-        for pair, points in seen.items()
-    }
-
-
-def scores_from_verdicts(
-    cards: Sequence[ArticleCard],
-    verdicts: Mapping[tuple[int, int, int], Verdict],
-    criteria: Sequence[Criterion],
-) -> list[ArticleScore]:
-    """One score a card, in card order; a card without any comparison has none.
-
-    A mean is 1 + 9 times the share of points won against the other cards.
-    """
-    tables = {c.name: pair_points(verdicts, c.name) for c in criteria}
-    asked = 2 * (len(cards) - 1)
-    scores = []
-    for card in cards:
-        own = card.article_id
-        counted = sum(own in (first, second) for first, second, _ in verdicts)
-        if not counted:
-            continue
-        marks = {
-            name: [
-                LOWEST + (HIGHEST - LOWEST) * (points if own == a else _WIN - points)
-                for (a, b), points in table.items()
-                if own in (a, b)
-            ]
-            for name, table in tables.items()
-        }
-        means = {name: fmean(values) for name, values in marks.items()}
-        scores.append(
-            ArticleScore(
-                article_id=own,
-                criteria={
-                    name: CriterionScore(
-                        mean=round(means[name], _PLACES),
-                        spread=round(pstdev(values), _PLACES),
-                        votes=len(values),
-                    )
-                    for name, values in marks.items()
-                },
-                overall=weighted_mean(means, criteria),
-                votes=counted,
-                abstained=max(0, asked - counted),
-            )
-        )
-    return scores
-
-
-def compare_all_cards(
-    cards: Sequence[ArticleCard],
-    criteria: Sequence[Criterion],
-    *,
-    client: ChatClient | None = None,
-    watch: Watch = NOBODY,
-) -> list[ArticleScore]:
-    """Scores in card order, one comparison at a time."""
-    verdicts = verdicts_of(comparisons(cards), criteria, client=client, watch=watch)
-    return scores_from_verdicts(cards, verdicts, criteria)
-
-
-def verdicts_of(
-    asked: Iterable[Comparison],
-    criteria: Sequence[Criterion],
-    *,
-    client: ChatClient | None = None,
-    watch: Watch = NOBODY,
-) -> dict[tuple[int, int, int], Verdict]:
-    """Verdicts by comparison, asked one at a time; failed ones are missing."""
-    return dict(
-        work_through(
-            asked,
-            lambda each: (each.key, compare_cards(each, criteria, client=client)),
-            item=lambda each: each.item,
-            watch=watch,
-        )
-    )
+    return {c.name: _POINTS[getattr(reply, c.name).winner] for c in criteria}

@@ -70,12 +70,40 @@ class CriterionScore(Record):
     justifications: tuple[str, ...] = ()
 
 
+class JudgeMark(Record):
+    """What one judge gave one card, as it was given: the mean of so many votes."""
+
+    mean: float
+    votes: int
+    is_own_family: bool = False  # nobody else was there to judge it
+
+
+class HeadToHead(Record):
+    """How a card did in comparisons: 1 + 9 times the share of points it would win.
+
+    The share is that against the other cards compared, by their Bradley-Terry
+    strengths; the interval is a 90 % one.
+    """
+
+    overall: float
+    interval: tuple[float, float]
+    votes: int
+    abstained: int = 0
+
+
 class ArticleScore(Record):
     """One vote (`votes` 1) or all counted votes of one card.
 
-    `overall` is the weighted mean of the criteria's means, from 1 to 10. `abstained`
-    votes failed and count nowhere. In pairwise mode a vote is one comparison and a mean
-    is 1 + 9 times the share of points won (a win 1, a tie one half).
+    `overall` is the weighted mean of the criteria's means, from 1 to 10, `spread` the
+    population standard deviation of the votes' own overall scores, and `interval`
+    where it would lie with endless votes of the same judges, with 90 % confidence; None
+    when too few votes say how they scatter. `abstained` votes failed and count nowhere.
+    Cards that cannot be told apart share a `rank`.
+
+    In pairwise mode a vote is one comparison, a criterion's mean is 1 + 9 times the
+    share of points won (a win 1, a tie one half), and `overall` and `interval` are those
+    of `compared`. In a funnel `compared` is there for the cards that were compared, and
+    goes before `overall`.
     """
 
     article_id: ArticleId = Field(ge=1)
@@ -83,6 +111,16 @@ class ArticleScore(Record):
     overall: float
     votes: int
     abstained: int = 0
+    spread: float = 0.0
+    interval: tuple[float, float] | None = None
+    rank: int | None = None
+    by_judge: dict[str, JudgeMark] = Field(default_factory=dict)
+    compared: HeadToHead | None = None
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What the order of cards follows, the best highest."""
+        return (self.compared.overall if self.compared else 0.0, self.overall)
 
 
 class Passage(Record):

@@ -1,20 +1,16 @@
 """
-What a user reads at the start and at the end: plain text, nothing raw from a model.
+Numbers as a user reads them: what is planned, what was spent, which presets there are.
 
-It prints nothing; the front door does.
+Plain text; it prints nothing, the front door does. The end of a run is `summary.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.estimate import StageEstimate, total
 from pipeline.llm.presets import Preset
 from pipeline.metrics import MetricsSnapshot, StageMetrics
-from pipeline.records import FailedItem
-from pipeline.result import Result
-from pipeline.text_safety import for_terminal
 
 
 def money(dollars: float | None) -> str:
@@ -47,7 +43,7 @@ def estimate_table(rows: Sequence[StageEstimate]) -> str:
     body = [
         [
             row.stage,
-            str(row.calls),
+            calls_of(row),
             f"~{row.prompt_tokens:,}",
             f"~{row.completion_tokens:,}",
             money(row.cost),
@@ -61,10 +57,20 @@ def estimate_line(rows: Sequence[StageEstimate]) -> str:
     """The planned calls in one line."""
     whole = total(rows)
     tokens = whole.prompt_tokens + whole.completion_tokens
-    return (
-        f"planned: {counted(whole.calls, 'call')}, about {tokens:,} tokens,"
-        f" cost {money(whole.cost)}"
-    )
+    calls = "1 call" if whole.calls == 1 else f"{calls_of(whole)} calls"
+    is_bound = whole.least_calls < whole.calls
+    cost = money(whole.cost)
+    if is_bound and whole.cost is not None:
+        cost = f"at most {cost}"
+    about = "at most" if is_bound else "about"
+    return f"planned: {calls}, {about} {tokens:,} tokens, cost {cost}"
+
+
+def calls_of(row: StageEstimate) -> str:
+    """How many calls, or from how many to how many."""
+    if row.least_calls == row.calls:
+        return str(row.calls)
+    return f"{row.least_calls} to {row.calls}"
 
 
 def presets_table(presets: Sequence[Preset]) -> str:
@@ -117,47 +123,3 @@ def _metrics_row(stage: StageMetrics, *, bound: str) -> list[str]:
         f"{stage.wall_seconds:.1f}",
         speedup,
     ]
-
-
-def summary(result: Result, *, path: Path, article: Path | None) -> str:
-    """What was delivered; where the run fell short comes first."""
-    failed = result.job.failed()
-    lines = [f"NOTE: {for_terminal(note)}" for note in result.notes]
-    lines += _failures(failed)
-    if article is not None:
-        lines.append(f"{_kind(result)}: {article}")
-        lines += _scores(result)
-    else:
-        drafts = counted(len(result.judged.candidates), "draft")
-        lines.append(f"{drafts}: {path / 'candidates'}")
-    return "\n".join(lines)
-
-
-def _kind(result: Result) -> str:
-    if result.delivered == "synthesis":
-        return "article"
-    return "draft" if result.best_draft is None else "best draft"
-
-
-def _scores(result: Result) -> list[str]:
-    best = result.best_draft_score
-    if result.final_score is None:
-        if best is None:
-            return []
-        return [f"score: {best:.2f} of 10 (draft {result.best_draft})"]
-    final = result.final_score.overall
-    against = "no score" if best is None else f"{best:.2f}"
-    return [
-        f"score: {final:.2f} of 10 from {counted(result.final_score.votes, 'vote')},"
-        f" against {against} of the best draft ({result.best_draft})"
-    ]
-
-
-def _failures(failed: Sequence[FailedItem]) -> list[str]:
-    if not failed:
-        return []
-    lines = [f"NOTE: {len(failed)} failed, without them the run went on:"]
-    lines += [
-        f"  {for_terminal(item.item)}: {for_terminal(item.reason)}" for item in failed
-    ]
-    return lines

@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 from pipeline.article_text import word_count
 from pipeline.fuse import Fused
+from pipeline.gate import GateReport
 from pipeline.job import Job
+from pipeline.judging.judges import agreement, judge_lines
 from pipeline.records import (
     ArticleCandidate,
     ArticleScore,
@@ -35,8 +37,29 @@ class Result:
     blueprint: SynthesisBlueprint | None = None
     fused: Fused | None = None
     final_score: ArticleScore | None = None
-    best_draft_score: float | None = None
+    gate: GateReport | None = None
+    runner_up: str | None = None
+    best_draft_votes: ArticleScore | None = None  # where drafts were only compared
     notes: list[str] = field(default_factory=list)
+
+    def draft(self, article_id: int) -> str:
+        """The text of one draft."""
+        texts = {each.article_id: each.text for each in self.judged.candidates}
+        return texts[article_id]
+
+    @property
+    def score_of_best_draft(self) -> ArticleScore | None:
+        """How the best draft was judged; None when no judge could say."""
+        scores = {score.article_id: score for score in self.judged.scores}
+        return scores.get(self.best_draft or 0)
+
+    @property
+    def absolute_score_of_best_draft(self) -> float | None:
+        """The mean of its votes, to be put beside those on the article."""
+        if self.job.judging.mode == "pairwise":
+            return self.best_draft_votes.overall if self.best_draft_votes else None
+        score = self.score_of_best_draft
+        return score.overall if score else None
 
     def artifacts(self) -> dict[str, Any]:
         """What `NAME_pipeline_artifacts.json` holds: nothing that time changes."""
@@ -52,6 +75,7 @@ class Result:
             "validation": self.fused and self.fused.validation.model_dump(mode="json"),
             "final_score": self.final_score
             and self.final_score.model_dump(mode="json"),
+            "gate": self.gate and self.gate.model_dump(mode="json"),
             "failed": [item.model_dump() for item in self.job.failed()],
         }
 
@@ -63,7 +87,24 @@ class Result:
             **self.fused.validation.model_dump(mode="json"),
             "score": self.final_score.overall if self.final_score else None,
             "best_draft": self.best_draft,
-            "best_draft_score": self.best_draft_score,
+            "best_draft_score": self.absolute_score_of_best_draft,
+            "gate": self.gate and self.gate.model_dump(mode="json"),
+            "delivered": self.delivered,
+        }
+
+    def findings(self) -> dict[str, Any]:
+        """What `NAME_metrics.json` holds of it: how judges marked and agreed."""
+        found = agreement(self.judged.scores)
+        return {
+            "judges": {
+                line.judge: {
+                    "mean": line.mean,
+                    "votes": line.votes,
+                    "own_family": list(line.own_family),
+                }
+                for line in judge_lines(self.judged.scores)
+            },
+            "judges_agree": {"alike": found.alike, "of": found.of},
         }
 
 

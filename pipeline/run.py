@@ -1,23 +1,25 @@
 """
 The order of the stages, and what is delivered when one of them cannot be done.
 
-It is handed one callable, `draft_and_judge`, and does not know how many calls that
-makes at once. Without a synthesis the best draft is delivered, and the result says so.
+It is handed two callables, `draft_and_judge` and `cast`, and does not know how many
+calls they make at once. Without a synthesis the best draft is delivered, and the result
+says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol
 
-from pipeline.criteria import CRITERIA
+from pipeline.appraise import Asking, appraise
 from pipeline.elements import ranked
 from pipeline.errors import LLMError, PipelineError, UnreadableReply, ends_the_run
 from pipeline.fuse import fuse
 from pipeline.items import NOBODY, Watch
 from pipeline.job import Job
+from pipeline.judging.ballots import Cast, cast_one_by_one
 from pipeline.llm.client import ChatClient
-from pipeline.pairwise import both_orders, scores_from_verdicts, verdicts_of
 from pipeline.records import CandidatePlan, Judged
 from pipeline.result import Result
 from pipeline.select import STAGE as SELECT
@@ -36,8 +38,14 @@ class Outputs(Protocol):
     def write_article(self, text: str, /) -> object:
         """Keep the article."""
 
+    def write_runner_up(self, text: str, /) -> object:
+        """Keep what was compared with the article and not delivered."""
+
     def write_json(
-        self, kind: Literal["validation", "pipeline_artifacts"], data: Any, /
+        self,
+        kind: Literal["validation", "provenance", "pipeline_artifacts"],
+        data: Any,
+        /,
     ) -> object:
         """Keep one document."""
 
@@ -48,10 +56,12 @@ def run_pipeline(
     *,
     outputs: Outputs,
     client: ChatClient,
+    cast: Cast | None = None,
     watch: Watch = NOBODY,
 ) -> Result:
     """All stages; the artifacts are written after each.
 
+    `cast` asks the ballots on the finished article; None asks them one at a time.
     Raises PipelineError when there is not one draft, and whatever ends the run.
     """
     for plan in job.plans:
@@ -66,26 +76,55 @@ def run_pipeline(
         raise PipelineError(message)
     outputs.write_json("pipeline_artifacts", result.artifacts())
     if job.wants_synthesis and not job.candidates_only:
+        _note_own_family(result)
         _note_best_draft(result)
         _synthesize(result, outputs, client=client, watch=watch)
-        _appraise(result, draft_and_judge, client=client, watch=watch)
+        if cast is None:
+            criteria = job.judging.criteria
+            cast = partial(
+                cast_one_by_one, criteria=criteria, client=client, watch=watch
+            )
+        appraise(result, Asking(cast=cast, client=client, watch=watch))
+        _note_not_passed(result)
     elif len(result.judged.candidates) == 1 and not job.candidates_only:
         _deliver_draft(result)
+    _write(result, outputs)
+    return result
+
+
+def _write(result: Result, outputs: Outputs) -> None:
+    # The runner-up first: the article on disk may be what it is about to be.
+    if result.runner_up is not None:
+        outputs.write_runner_up(result.runner_up)
     if result.article is not None:
         outputs.write_article(result.article)
     if result.fused is not None:
         outputs.write_json("validation", result.verdict())
     outputs.write_json("pipeline_artifacts", result.artifacts())
-    return result
+
+
+def _note_own_family(result: Result) -> None:
+    """Where the user asked for other judges and there was none."""
+    own = [
+        str(score.article_id)
+        for score in result.judged.scores
+        if any(mark.is_own_family for mark in score.by_judge.values())
+    ]
+    if own and result.job.has_named_judges:
+        drafts = (
+            f"draft {own[0]} was" if len(own) == 1 else f"drafts {', '.join(own)} were"
+        )
+        result.notes.append(
+            f"{drafts} judged by their own family: no other judge of --judge-presets"
+            " was left"
+        )
 
 
 def _note_best_draft(result: Result) -> None:
     """The draft with the highest score, else the first with a card, else the first."""
     order = ranked(result.judged.cards, result.judged.scores)
     if order:
-        card, score = order[0]
-        result.best_draft = card.article_id
-        result.best_draft_score = score.overall if score else None
+        result.best_draft = order[0][0].article_id
     else:
         result.best_draft = result.judged.candidates[0].article_id
 
@@ -122,52 +161,18 @@ def _synthesize(
         return
     result.delivered = "synthesis"
     result.article = result.fused.article
-    if not result.fused.validation.passed:
-        result.notes.append(
-            "the article did not pass validation; the best attempt is delivered"
-        )
+
+
+def _note_not_passed(result: Result) -> None:
+    fused = result.fused if result.delivered == "synthesis" else None
+    if fused and not fused.validation.passed:
+        note = "the article did not pass validation; the best attempt is delivered"
+        result.notes.insert(0, note)
 
 
 def _deliver_draft(result: Result, *, because: str = "") -> None:
-    drafts = {c.article_id: c for c in result.judged.candidates}
-    best = result.best_draft or next(iter(drafts))
+    best = result.best_draft or result.judged.candidates[0].article_id
     result.delivered = "draft"
-    result.article = drafts[best].text
+    result.article = result.draft(best)
     if because:
         result.notes.append(f"draft {best} is delivered as it is: {because}")
-
-
-def _appraise(
-    result: Result,
-    draft_and_judge: DraftAndJudge,
-    *,
-    client: ChatClient,
-    watch: Watch,
-) -> None:
-    """Judge the synthesis as the drafts were judged; a failure leaves it unjudged."""
-    if result.delivered != "synthesis" or result.article is None:
-        return
-    own_id = max(plan.article_id for plan in result.job.plans) + 1
-    plan = CandidatePlan(
-        article_id=own_id,
-        brief=result.job.brief,
-        preset="final",
-        text=result.article,
-    )
-    judged = draft_and_judge([plan])
-    scores = judged.scores
-    if result.job.scoring_mode == "pairwise" and judged.cards:
-        best = next(c for c in result.judged.cards if c.article_id == result.best_draft)
-        pair = [best, judged.cards[0]]
-        verdicts = verdicts_of(both_orders(*pair), CRITERIA, client=client, watch=watch)
-        scores = scores_from_verdicts(pair, verdicts, CRITERIA)
-        result.best_draft_score = next(
-            (s.overall for s in scores if s.article_id == best.article_id), None
-        )
-    result.final_score = next((s for s in scores if s.article_id == own_id), None)
-    if result.final_score is None:
-        result.notes.append("the article could not be scored")
-    elif result.final_score.overall < (result.best_draft_score or 0.0):
-        result.notes.append(
-            f"the article scored below draft {result.best_draft}; read both"
-        )

@@ -36,7 +36,7 @@ RUN_FILE = "run.json"
 JOURNAL_FILE = "calls.jsonl"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-Kind = Literal["validation", "pipeline_artifacts", "metrics"]
+Kind = Literal["validation", "provenance", "pipeline_artifacts", "metrics"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,10 @@ class RunFolder:
     def write_article(self, text: str) -> Path:
         """Write the article; the answer is its path."""
         return _written(self.path / f"{self.name}_FINAL.md", text)
+
+    def write_runner_up(self, text: str) -> Path:
+        """Write what was compared with the article and not delivered."""
+        return _written(self.path / f"{self.name}_RUNNER_UP.md", text)
 
     def write_json(self, kind: Kind, data: Any) -> Path:
         """Write one report; equal data in equal order gives equal bytes."""

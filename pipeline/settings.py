@@ -11,11 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.errors import SettingsError
 
-SCORING_MODES = ("absolute", "pairwise")
+SCORING_MODES = ("absolute", "pairwise", "funnel")
+AUTO = "auto"
+Votes = int | Literal["auto"]
+"""Votes on each card, or as many as the order at the top takes."""
 DEFAULT_WORDS = 1500
 DEFAULT_TIMEOUT_S = 120.0
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGkmg%])[Bb]?")
@@ -41,7 +44,9 @@ class Settings:
     score_concurrent: int | None = None
     seed: int = 0
     max_cost: float | None = None
-    votes: int = 3
+    judge_presets: tuple[str, ...] = ()
+    votes: Votes = 3
+    gate: bool = True  # compare the article with the best draft, deliver the better
     synthesis_retries: int = 3
     scoring_mode: str = "absolute"
     temperature: float | None = None
@@ -63,7 +68,8 @@ class Settings:
             )
             raise SettingsError(message)
         for name, rule in _AT_LEAST.items():
-            _check_at_least(name, getattr(self, name), rule)
+            if (value := getattr(self, name)) != AUTO:
+                _check_at_least(name, value, rule)
         if self.temperature is not None and not 0 <= self.temperature <= 2:
             message = (
                 f"temperature must be from 0 to 2, got {self.temperature:g};"
@@ -124,6 +130,7 @@ class Settings:
         try:
             kept["context"] = tuple(kept.get("context", ()))
             kept["candidate_presets"] = tuple(kept.get("candidate_presets", ()))
+            kept["judge_presets"] = tuple(kept.get("judge_presets", ()))
             kept["candidates"] = tuple(
                 (str(name), str(text)) for name, text in kept.get("candidates", ())
             )
@@ -139,7 +146,7 @@ _AT_LEAST: dict[str, tuple[float, str]] = {
     "max_concurrent": (1, "--max-concurrent 1 for one at a time"),
     "extract_concurrent": (1, "--extract-concurrent 1 for one at a time"),
     "score_concurrent": (1, "--score-concurrent 1 for one at a time"),
-    "votes": (1, "--synthesis-votes 3 for three votes a card"),
+    "votes": (1, "--synthesis-votes 3 for three votes a card, or auto"),
     "synthesis_retries": (0, "--synthesis-retries 0 for one attempt"),
     "max_tokens": (1, "--max-tokens 4000, or leave it out"),
     "target_word_count": (20, "--target-word-count 1500"),

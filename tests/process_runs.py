@@ -19,7 +19,7 @@ from tests.loopback_llm import ChatRequest, Served
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "post_generator.py"
 START_S = 60.0  # for a process on a busy machine; reached only by a failing test
-FILES = ("pipeline_artifacts.json", "FINAL.md", "validation.json")
+FILES = ("pipeline_artifacts.json", "FINAL.md", "RUNNER_UP.md", "validation.json")
 SMALL = ("--topic", "Why keep a log", "--target-word-count", "120", "--output", "bar")
 KEY = "sk-secret-0123456789abcdef"
 
@@ -142,13 +142,13 @@ def arrived_after(log: Iterable[Served], moment_s: float) -> int:
 
 
 def even_marks(request: ChatRequest) -> dict[str, Any] | None:
-    """A five for everything: the article is then no worse than a draft."""
-    if request.stage != "score" or request.schema is None:
+    """A five for everything and a tie: the article is then no worse than a draft."""
+    if request.stage not in ("score", "pairwise") or request.schema is None:
         return None
-    return {
-        name: {"justification": "even", "score": 5}
-        for name in request.schema["required"]
-    }
+    even: dict[str, Any] = {"justification": "even", "score": 5}
+    if request.stage == "pairwise":
+        even = {"reason": "even", "winner": "tie"}
+    return dict.fromkeys(request.schema["required"], even)
 
 
 def outputs(cli: Cli) -> dict[str, bytes]:

@@ -283,6 +283,10 @@ class Kept:
         self.events.append("article")
         self.files["FINAL.md"] = text
 
+    def write_runner_up(self, text: str, /) -> None:
+        self.events.append("runner-up")
+        self.files["RUNNER_UP.md"] = text
+
     def write_json(self, kind: str, data: Any, /) -> None:
         self.events.append(kind)
         self.files[kind] = json.dumps(data, indent=2, ensure_ascii=False)

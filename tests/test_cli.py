@@ -30,8 +30,8 @@ from tests.stage_fakes import FAILSAFE_S
 SMALL = ("--topic", "Why keep a log", "--target-word-count", 120)
 PARALLEL = (*SMALL, "--parallel", "--max-concurrent", 6)
 SEQUENTIAL = (*SMALL, "--enable-synthesis")
-CALLS = 5 + 6 + 18 + 3  # with the article's own card and votes
-FILES = ("pipeline_artifacts.json", "FINAL.md", "validation.json")
+CALLS = 5 + 6 + 18 + 3 + 4  # with the article's card, votes and comparisons
+FILES = ("pipeline_artifacts.json", "FINAL.md", "RUNNER_UP.md", "validation.json")
 START_S = 30.0  # for a process on a busy machine
 
 
@@ -70,10 +70,12 @@ def test_all_stages_run_and_only_results_are_on_stdout(cli: Cli) -> None:
         ran = cli(*PARALLEL, "--output", "bar")
     assert len(server.log()) == CALLS
     assert ran.code == 0
-    article, score = ran.out.splitlines()
+    article, beside, score, compared, *_ = ran.out.splitlines()
     assert article.startswith("article: outputs/")
     assert (cli.folder / article.removeprefix("article: ")).read_text().startswith("# ")
     assert score.startswith("score: ")
+    assert beside.startswith("beside it, draft 1: outputs/")
+    assert compared.startswith("compared with draft 1: a tie, so the article (4 ")
     assert "OPENAI_BASE_URL set" in ran.err.splitlines()[0]
     assert f"planned: {CALLS} calls" in ran.err
     assert "100%" in ran.err
@@ -512,7 +514,12 @@ def test_the_command_runs_as_the_user_types_it(cli: Cli) -> None:
         ran = ended(cli.start(*PARALLEL, "--output", "bar"), within_s=START_S)
     assert len(server.log()) == CALLS
     assert ran.code == 0
-    assert [line.split(":")[0] for line in ran.out.splitlines()] == ["article", "score"]
+    assert [line.split(":")[0] for line in ran.out.splitlines()[:4]] == [
+        "article",
+        "beside it, draft 1",
+        "score",
+        "compared with draft 1",
+    ]
     assert "Traceback" not in ran.err
 
 

@@ -19,7 +19,7 @@ from tests.process_runs import SMALL, outputs, repeated, resumed
 
 PARALLEL = (*SMALL, "--iterations", "3", "--parallel", "--max-concurrent", "4")
 SEQUENTIAL = (*SMALL, "--iterations", "3", "--enable-synthesis")
-CALLS = 3 + 3 + 9 + 3 + 1 + 3
+CALLS = 3 + 3 + 9 + 3 + 1 + 3 + 4
 
 
 def test_a_torn_and_a_damaged_journal_cost_their_own_calls_alone(

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -18,26 +18,30 @@ from pipeline.candidates import candidate_plans, plans_from_texts
 from pipeline.errors import EndpointRejected, ItemRejected, PipelineError
 from pipeline.items import Watch
 from pipeline.job import Job
+from pipeline.judging.ballots import cast_one_by_one
+from pipeline.judging.panel import Judge, Panel
+from pipeline.judging.rounds import Judging
 from pipeline.records import ArticleCandidate, CandidatePlan, FailedItem
 from pipeline.run import run_pipeline
-from pipeline.sequential import Judging
 from tests.loopback_service import chance_of
 from tests.stage_fakes import (
     BRIEF,
     DRAFT,
     FAILSAFE_S,
+    FULL,
     SEEDS,
     SHORT,
     Asked,
     Crowd,
     Kept,
+    Scripted,
     drawn_order,
     refuse,
     stand,
     usual,
 )
 
-STAGES = ("generate", "extract", "score")
+STAGES = ("generate", "extract", "score", "gate")
 WRITER_BRIEF = replace(BRIEF, words=60)
 
 
@@ -47,7 +51,8 @@ class Case:
 
     drafts: int
     mode: str
-    votes: int
+    votes: int | Literal["auto"]
+    judges: int
     lost: dict[str, float]
     seed: int
     is_short: bool
@@ -63,8 +68,9 @@ class Case:
 CASES = st.builds(
     Case,
     drafts=st.integers(1, 6),
-    mode=st.sampled_from(["absolute", "absolute", "pairwise"]),
-    votes=st.integers(1, 4),
+    mode=st.sampled_from(["absolute", "absolute", "pairwise", "funnel"]),
+    votes=st.integers(1, 4) | st.just("auto"),
+    judges=st.integers(1, 3),
     lost=st.fixed_dictionaries(
         {stage: st.sampled_from([0.0, 0.2, 0.5]) for stage in STAGES}
     ),
@@ -80,9 +86,14 @@ LIMITS = st.builds(
 Way = Callable[..., Any]
 
 
-def files(case: Case, way: Way) -> dict[str, str]:
+def files(case: Case, way: Way, cast: Way = cast_one_by_one) -> dict[str, str]:
     """What a whole run leaves behind, or the line that it ends with."""
-    one = stand(case.answer, preset=SHORT) if case.is_short else stand(case.answer)
+    main = SHORT if case.is_short else FULL
+    names = [f"judge {number}" for number in range(1, case.judges)]
+    others = {
+        name: Scripted(case.answer, preset=replace(FULL, name=name)) for name in names
+    }
+    one = stand(case.answer, preset=main, others=others)
     kept, errors = Kept(), ThreadSafeErrorCollector()
 
     def on_candidate(candidate: ArticleCandidate) -> None:
@@ -96,20 +107,28 @@ def files(case: Case, way: Way) -> dict[str, str]:
         on_failed=lambda _stage, name, error: errors.add_error(name, error),
         on_candidate=on_candidate,
     )
+    ids = range(1, case.drafts + 2)
+    panel = Panel(
+        judges=tuple(Judge(preset=n, family=n) for n in (main.name, *names)),
+        # The first two judges wrote some of the drafts, the first one the article.
+        authors={i: (main.name, *names)[i % min(2, case.judges)] for i in ids}
+        | {ids[-1]: main.name},
+    )
+    judging = Judging(mode=case.mode, votes=case.votes, panel=panel)
     job = Job(
         brief=WRITER_BRIEF,
         plans=candidate_plans(WRITER_BRIEF, iterations=case.drafts),
-        scoring_mode=case.mode,
+        judging=judging,
         synthesis_retries=1,
         failed=failed,
     )
-    judging = Judging(mode=case.mode, votes=case.votes)
     try:
         run_pipeline(
             job,
             partial(way, judging=judging, client=one.client, watch=watch),
             outputs=kept,
             client=one.client,
+            cast=partial(cast, client=one.client, watch=watch),
             watch=watch,
         )
     except PipelineError as error:
@@ -125,7 +144,11 @@ def test_parallel_equals_sequential_in_any_order_at_any_concurrency(
 ) -> None:
     one_by_one = files(case, sequential.draft_and_judge)
     with drawn_order(order):
-        at_once = files(case, partial(flow.draft_and_judge, concurrency=limits))
+        at_once = files(
+            case,
+            partial(flow.draft_and_judge, concurrency=limits),
+            partial(flow.cast_at_once, concurrency=limits),
+        )
     assert at_once == one_by_one
 
 

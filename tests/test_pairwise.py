@@ -1,5 +1,6 @@
 """SCORE by comparison: both orders, ties, and comparisons that are missing."""
 
+import random
 from itertools import permutations
 from typing import Any
 
@@ -8,14 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.criteria import CRITERIA
-from pipeline.pairwise import (
-    Comparison,
-    compare_all_cards,
-    compare_cards,
-    comparisons,
-    pair_points,
-    scores_from_verdicts,
-)
+from pipeline.judging.ballots import Poll
+from pipeline.judging.by_comparisons import scores_of_comparisons
+from pipeline.judging.rounds import Judging, opening_of
+from pipeline.pairwise import Comparison, Verdict, compare_cards
+from pipeline.records import ArticleScore
+from pipeline.score import compare_all_cards
 from tests.stage_fakes import CRITERIA_NAMES, SHORT, Asked, card, refuse, stand
 
 ONE = CRITERIA[:1]
@@ -35,14 +34,20 @@ def by_strength(asked: Asked) -> dict[str, Any]:
     return verdict("A" if first < second else "B")
 
 
-def points(table: dict[tuple[int, int], float]) -> dict[Any, Any]:
-    return {(a, b, 1): {NAME: value} for (a, b), value in table.items()}
+def scores_of(cards: int, table: dict[tuple[int, int], float]) -> list[ArticleScore]:
+    """What comparisons of so many cards add up to; values are the first one's points."""
+    shown = [Comparison(first=card(a), second=card(b)) for a, b in table]
+    verdicts: list[Verdict] = [{NAME: value} for value in table.values()]
+    results = dict(zip([each.item for each in shown], verdicts, strict=True))
+    poll = Poll([card(n + 1) for n in range(cards)], shown, results, ONE)
+    return scores_of_comparisons(poll, rng=random.Random(1))
 
 
 def test_every_pair_is_compared_in_both_orders() -> None:
     cards = [card(n) for n in (3, 1, 2)]
-    shown = [(c.first.article_id, c.second.article_id) for c in comparisons(cards)]
-    assert sorted(shown) == sorted(permutations((1, 2, 3), 2))
+    asked = opening_of(cards, Judging(mode="pairwise").scheme)
+    shown = sorted(ballot.place[:2] for ballot in asked)
+    assert shown == sorted(permutations((1, 2, 3), 2))
 
 
 def test_the_first_card_stands_first_in_the_prompt() -> None:
@@ -66,29 +71,15 @@ def test_all_criteria_are_judged_in_one_call() -> None:
     assert (verdict_["originality"], verdict_["memorability"]) == (0.5, 0.0)
 
 
-def test_orders_that_agree_decide_and_orders_that_disagree_are_a_tie() -> None:
-    agree = points({(1, 2): 1.0, (2, 1): 0.0})
-    favour_the_first_place = points({(1, 2): 1.0, (2, 1): 1.0})
-    half = points({(1, 2): 1.0, (2, 1): 0.5})
-    assert pair_points(agree, NAME) == {(1, 2): 1.0}
-    assert pair_points(favour_the_first_place, NAME) == {(1, 2): 0.5}
-    assert pair_points(half, NAME) == {(1, 2): 0.5}
-
-
-def test_one_order_alone_counts_and_a_pair_without_any_is_missing() -> None:
-    assert pair_points(points({(2, 1): 1.0}), NAME) == {(1, 2): 0.0}
-    assert pair_points({}, NAME) == {}
-
-
 def test_a_mean_is_one_plus_nine_times_the_share_of_points_won() -> None:
-    cards = [card(n) for n in (1, 2, 3)]
     table = {(1, 2): 1.0, (2, 1): 0.0, (1, 3): 0.5, (3, 1): 0.5, (2, 3): 0.0}
-    scores = scores_from_verdicts(cards, points(table | {(3, 2): 1.0}), ONE)
-    # Points: card 1 has 1.5 of 2, card 2 none, card 3 has 1.5 of 2.
+    scores = scores_of(3, table | {(3, 2): 1.0})
+    # Points: card 1 has 3 of 4, card 2 none, card 3 has 3 of 4.
     assert [s.criteria[NAME].mean for s in scores] == [7.75, 1.0, 7.75]
-    assert [s.overall for s in scores] == [7.75, 1.0, 7.75]
     assert [s.criteria[NAME].spread for s in scores] == [2.25, 0.0, 2.25]
     assert [(s.votes, s.abstained) for s in scores] == [(4, 0)] * 3
+    first, second, third = (s.overall for s in scores)
+    assert first == third > 7 > 2 > second > 1
 
 
 def test_the_better_card_wins_over_a_whole_field() -> None:
@@ -96,11 +87,9 @@ def test_the_better_card_wins_over_a_whole_field() -> None:
     scores = compare_all_cards(
         [card(n) for n in (2, 1, 3)], CRITERIA, client=one.client
     )
-    assert [(s.article_id, s.overall) for s in scores] == [
-        (2, 5.5),
-        (1, 10.0),
-        (3, 1.0),
-    ]
+    second, first, third = scores
+    assert [s.article_id for s in scores] == [2, 1, 3]
+    assert first.overall > 8.5 > second.overall == 5.5 > 2.5 > third.overall
 
 
 def test_a_judge_who_always_prefers_the_first_place_gives_only_ties() -> None:
@@ -120,12 +109,10 @@ def test_a_failed_comparison_is_missing_not_lost() -> None:
     scores = compare_all_cards(
         [card(n) for n in (1, 2, 3)], CRITERIA, client=one.client
     )
-    # Card 2 only met card 3, and won.
-    assert [(s.article_id, s.overall) for s in scores] == [
-        (1, 10.0),
-        (2, 10.0),
-        (3, 1.0),
-    ]
+    # Card 2 only met card 3, and won, as card 1 did.
+    first, second, third = scores
+    assert [s.article_id for s in scores] == [1, 2, 3]
+    assert first.overall == second.overall > third.overall
     assert [(s.votes, s.abstained) for s in scores] == [(2, 2), (2, 2), (4, 0)]
 
 
@@ -154,12 +141,10 @@ def test_one_card_alone_is_compared_with_nothing_and_has_no_score() -> None:
 def test_points_are_shared_out_and_every_mean_is_on_the_scale(
     table: dict[tuple[int, int], float],
 ) -> None:
-    cards = [card(n) for n in range(1, 5)]
-    verdicts = points(table)
-    scores = scores_from_verdicts(cards, verdicts, ONE)
+    scores = scores_of(4, table)
     assert all(1.0 <= s.overall <= 10.0 for s in scores)
     won = sum((s.criteria[NAME].mean - 1) / 9 * s.criteria[NAME].votes for s in scores)
-    assert won == pytest.approx(len(pair_points(verdicts, NAME)), abs=0.01)
+    assert won == pytest.approx(len(table), abs=0.01)
     assert sum(s.votes for s in scores) == 2 * len(table)
 
 

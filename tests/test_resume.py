@@ -15,7 +15,7 @@ from tests.process_runs import FILES, SMALL, outputs, resumed
 DRAFTS = ("--iterations", 3)
 PARALLEL = (*SMALL, *DRAFTS, "--parallel", "--max-concurrent", 4)
 SEQUENTIAL = (*SMALL, *DRAFTS, "--enable-synthesis")
-CALLS = 3 + 3 + 9 + 3 + 1 + 3
+CALLS = 3 + 3 + 9 + 3 + 1 + 3 + 4
 
 
 @pytest.mark.parametrize("flags", [SEQUENTIAL, PARALLEL], ids=["one", "many"])

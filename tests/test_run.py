@@ -13,11 +13,12 @@ from pipeline.candidates import candidate_plans, plans_from_texts
 from pipeline.errors import EndpointRejected, ItemRejected, PipelineError
 from pipeline.items import Watch
 from pipeline.job import Job
+from pipeline.judging.rounds import Judging
 from pipeline.records import Brief, FailedItem
-from pipeline.report import summary
 from pipeline.result import Result
 from pipeline.run import run_pipeline
-from pipeline.sequential import Judging, draft_and_judge
+from pipeline.sequential import draft_and_judge
+from pipeline.summary import summary
 from tests.stage_fakes import (
     BRIEF,
     DRAFT,
@@ -30,12 +31,14 @@ from tests.stage_fakes import (
     usual,
 )
 
+FOLDER = Path("run")
+
 
 class Run:
     """One sequential run with everything in memory."""
 
-    def __init__(self, answer: Answer = usual) -> None:
-        self.stand: Stand = stand(answer)
+    def __init__(self, answer: Answer = usual, **how: Any) -> None:
+        self.stand: Stand = stand(answer, **how)
         self.kept = Kept()
         self.errors = ThreadSafeErrorCollector()
 
@@ -51,10 +54,11 @@ class Run:
             ),
         )
         wants = job.get("wants_synthesis", True) and not job.get("candidates_only")
-        judging = Judging(mode=mode, is_wanted=wants)
+        how = {name: job.pop(name) for name in ("panel", "votes") if name in job}
+        judging = Judging(mode=mode, is_wanted=wants, **how)
         job.setdefault("plans", candidate_plans(BRIEF, iterations=drafts))
         return run_pipeline(
-            Job(brief=BRIEF, scoring_mode=mode, failed=self.failed, **job),
+            Job(brief=BRIEF, judging=judging, failed=self.failed, **job),
             partial(
                 draft_and_judge, judging=judging, client=self.stand.client, watch=watch
             ),
@@ -84,6 +88,22 @@ def scores_by_id(**marks: int) -> Callable[[Asked], Any]:
     return answer
 
 
+def gate_says(better: str) -> Callable[[Asked], Any]:
+    """The better of article and draft, "tie", or "first": whichever stands first."""
+
+    def answer(asked: Asked) -> Any:
+        if asked.stage != "gate":
+            return None
+        first, second = map(int, asked.item_id.split("-"))
+        shown = {"first": "A", "tie": "tie"}
+        shown["article"] = "A" if first > second else "B"
+        shown["draft"] = "B" if first > second else "A"
+        names = asked.body["response_format"]["json_schema"]["schema"]["required"]
+        return {name: {"reason": "", "winner": shown[better]} for name in names}
+
+    return answer
+
+
 def both(*answers: Callable[[Asked], Any]) -> Answer:
     """The first of the answers that is one."""
 
@@ -94,7 +114,7 @@ def both(*answers: Callable[[Asked], Any]) -> Answer:
 
 
 def test_all_six_stages_run_in_order_and_the_article_is_delivered() -> None:
-    run = Run(scores_by_id())
+    run = Run(both(scores_by_id(), gate_says("article")))
     result = run.go()
     assert run.stages() == [
         *["generate"] * 3,
@@ -105,6 +125,7 @@ def test_all_six_stages_run_in_order_and_the_article_is_delivered() -> None:
         "validate",
         "extract",
         *["score"] * 3,
+        *["gate"] * 4,
     ]
     assert (result.delivered, result.notes) == ("synthesis", [])
     assert result.article == run.kept.files["FINAL.md"]
@@ -121,6 +142,7 @@ def test_everything_is_written_as_soon_as_it_exists() -> None:
         "pipeline_artifacts",
         "pipeline_artifacts",
         "article",
+        "runner-up",
         "article",
         "validation",
         "pipeline_artifacts",
@@ -133,7 +155,7 @@ def test_the_artifacts_list_cards_and_scores_by_id_and_what_was_chosen() -> None
     found = run.artifacts
     assert [c["article_id"] for c in found["cards"]] == [1, 2, 3]
     assert [s["overall"] for s in found["scores"]] == [3.0, 9.0, 6.0]
-    assert (result.best_draft, result.best_draft_score) == (2, 9.0)
+    assert (result.best_draft, result.absolute_score_of_best_draft) == (2, 9.0)
     assert found["blueprint"]["considered"] == [1, 2, 3]
     assert found["validation"]["passed"] is True
     assert found["failed"] == []
@@ -198,7 +220,7 @@ def test_what_ends_the_run_in_a_late_stage_leaves_the_article_on_disk() -> None:
 
 
 def test_a_verdict_that_cannot_be_had_loses_no_article() -> None:
-    run = Run(refuse(("validate",)))
+    run = Run(both(refuse(("validate",)), gate_says("article")))
     result = run.go()
     assert result.delivered == "synthesis"
     assert result.fused is not None
@@ -206,12 +228,13 @@ def test_a_verdict_that_cannot_be_had_loses_no_article() -> None:
 
 
 @pytest.mark.parametrize(("mark", "is_said"), [(5, True), (6, False), (7, False)])
-def test_an_article_below_the_best_draft_is_delivered_and_said_first(
+def test_without_a_gate_an_article_below_the_best_draft_is_delivered_and_said(
     mark: int, is_said: bool
 ) -> None:
     run = Run(scores_by_id(c1=3, c2=6, c3=5, c4=mark))
-    result = run.go()
-    assert result.delivered == "synthesis"
+    result = run.go(has_gate=False)
+    assert "gate" not in run.stages()
+    assert (result.delivered, result.gate) == ("synthesis", None)
     assert _summary(result).startswith("NOTE: ") is is_said
     assert ("below draft 2" in "".join(result.notes)) is is_said
 
@@ -220,7 +243,7 @@ def test_an_article_that_never_passed_is_delivered_and_said_first() -> None:
     def answer(asked: Asked) -> Any:
         return "# Another\n\nWords." if asked.stage == "synthesize" else None
 
-    run = Run(answer)
+    run = Run(both(answer, gate_says("tie")))
     result = run.go(synthesis_retries=1)
     assert result.delivered == "synthesis"
     assert _summary(result).startswith("NOTE: the article did not pass validation")
@@ -239,22 +262,21 @@ def test_failed_votes_leave_a_score_and_cards_without_any_a_place() -> None:
 
 
 def test_an_article_that_cannot_be_scored_is_delivered_all_the_same() -> None:
-    run = Run(refuse(("extract", "4")))
+    run = Run(both(refuse(("extract", "4")), gate_says("article")))
     result = run.go()
     assert result.final_score is None
     assert result.notes == ["the article could not be scored"]
     assert result.delivered == "synthesis"
 
 
-def test_in_pairwise_mode_the_article_meets_the_best_draft() -> None:
-    run = Run()
+def test_in_pairwise_mode_the_article_is_compared_and_not_voted_on() -> None:
+    run = Run(gate_says("article"))
     result = run.go(mode="pairwise")
     pairs = [asked.item_id for asked in run.stand.asked if asked.stage == "score"]
-    best = result.best_draft
-    assert pairs == ["1-2", "2-1", "1-3", "3-1", "2-3", "3-2", f"{best}-4", f"4-{best}"]
-    assert result.final_score is not None
-    assert result.best_draft_score is not None
-    assert result.final_score.overall + result.best_draft_score == pytest.approx(11.0)
+    assert pairs == ["1-2", "2-1", "1-3", "3-1", "2-3", "3-2"]
+    assert run.stages().count("extract") == 3
+    assert result.final_score is None
+    assert (result.delivered, result.notes) == ("synthesis", [])
 
 
 def test_one_draft_without_synthesis_is_the_article() -> None:
@@ -305,4 +327,4 @@ def test_reasons_of_failures_are_written_without_times_or_counts() -> None:
 
 
 def _summary(result: Result) -> str:
-    return summary(result, path=Path("run"), article=Path("run/x_FINAL.md"))
+    return summary(result, path=FOLDER, article=FOLDER / "x_FINAL.md")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from parallel.run_board import RunBoard
 from pipeline.estimate import planned_calls, remaining_after_failure
+from pipeline.items import card_item, vote_item
 from pipeline.settings import Settings
 
 SETTINGS = Settings(topic="t", iterations=4, votes=3)
@@ -31,7 +32,14 @@ def test_each_stage_expects_what_was_planned() -> None:
         "select": 1,
         "synthesize": 1,
         "validate": 1,
+        "gate": 4,
     }
+
+
+def test_work_that_was_not_foreseen_is_added() -> None:
+    made = board()
+    made.note_more([vote_item(1, 4), vote_item(2, 4), card_item(5)])
+    assert (totals(made)["score"], totals(made)["extract"]) == (17, 6)
 
 
 def test_a_failed_draft_takes_its_card_and_its_votes_along() -> None:

@@ -2,81 +2,17 @@
 
 from typing import Any
 
-import pytest
-
 from pipeline.criteria import CRITERIA
 from pipeline.elements import ranked
-from pipeline.errors import UnreadableReply
 from pipeline.items import Watch
-from pipeline.records import ArticleScore
-from pipeline.score import (
-    combine_votes,
-    one_vote,
-    score_all_cards_with_voting,
-    score_article_card,
-)
+from pipeline.score import score_all_cards_with_voting
 from tests.stage_fakes import (
-    CRITERIA_NAMES,
     SHORT,
     Asked,
     card,
     refuse,
     stand,
 )
-
-TWO = CRITERIA[:2]  # weights .15 and .20
-
-
-def vote(**marks: int) -> dict[str, Any]:
-    return {
-        name: {"justification": f"why {name}", "score": marks.get(name, 5)}
-        for name in CRITERIA_NAMES
-    }
-
-
-def votes_of(*marks: tuple[int, int]) -> list[ArticleScore]:
-    names = [criterion.name for criterion in TWO]
-    return [one_vote(1, dict(zip(names, pair, strict=True)), TWO) for pair in marks]
-
-
-def test_a_vote_has_the_model_s_marks_and_a_mean_of_our_own() -> None:
-    lie = {"overall": 10, "article_id": 44, **vote(hook_strength=9, originality=1)}
-    one = stand(lambda _asked: lie)
-    score = score_article_card(card(3), CRITERIA, client=one.client)
-    assert (score.article_id, score.votes, score.abstained) == (3, 1, 0)
-    assert score.criteria["hook_strength"].mean == 9.0
-    assert score.criteria["hook_strength"].spread == 0.0
-    assert score.criteria["hook_strength"].justifications == ("why hook_strength",)
-    # Nine at weight .15, one at .15, five at .70.
-    assert score.overall == 5.0
-
-
-def test_mean_spread_and_overall_of_hand_computed_votes() -> None:
-    score = combine_votes(votes_of((4, 6), (7, 6), (10, 9)), TWO, asked=3)
-    assert score is not None
-    first, second = score.criteria.values()
-    assert (first.mean, first.spread, first.votes) == (7.0, 2.449, 3)  # sqrt 6
-    assert (second.mean, second.spread, second.votes) == (7.0, 1.414, 3)  # sqrt 2
-    assert score.overall == 7.0
-    assert (score.votes, score.abstained) == (3, 0)
-
-
-def test_the_overall_mean_weighs_the_criteria() -> None:
-    # Means of 4/3 at weight .15 and 5/3 at weight .20.
-    score = combine_votes(votes_of((1, 1), (1, 2), (2, 2)), TWO, asked=3)
-    assert score is not None
-    assert [c.mean for c in score.criteria.values()] == [1.333, 1.667]
-    assert score.overall == 1.524
-
-
-def test_a_missing_vote_is_an_abstention_and_lowers_nothing() -> None:
-    score = combine_votes(votes_of((8, 8)), TWO, asked=3)
-    assert score is not None
-    assert (score.overall, score.votes, score.abstained) == (8.0, 1, 2)
-
-
-def test_without_any_vote_there_is_no_score() -> None:
-    assert combine_votes([], TWO, asked=3) is None
 
 
 def test_a_failed_vote_is_an_abstention_of_that_card_alone() -> None:
@@ -133,33 +69,6 @@ def test_the_same_run_seed_sends_the_same_requests_and_another_does_not() -> Non
 
     assert bodies(1) == bodies(1)
     assert {b["seed"] for b in bodies(1)}.isdisjoint(b["seed"] for b in bodies(2))
-
-
-def test_a_judge_sees_the_card_and_no_id_that_tells_the_order() -> None:
-    one = stand()
-    score_article_card(card(31), CRITERIA, client=one.client)
-    shown = one.asked[0].user
-    assert "Hook 31." in shown
-    assert "Weakness 31." in shown
-    assert "article_id" not in shown
-
-
-@pytest.mark.parametrize("mark", [0, 11, -3, 7.5, "high", None])
-def test_a_mark_outside_the_scale_is_asked_again(mark: object) -> None:
-    wrong = vote()
-    wrong["originality"]["score"] = mark
-    replies = iter([wrong, vote()])
-    one = stand(lambda _asked: next(replies))
-    assert score_article_card(card(), CRITERIA, client=one.client).overall == 5.0
-    assert "originality.score" in one.asked[1].user
-
-
-def test_a_missing_criterion_is_asked_again_and_at_last_given_up() -> None:
-    wrong = vote()
-    del wrong["memorability"]
-    one = stand(lambda _asked: wrong)
-    with pytest.raises(UnreadableReply, match="memorability"):
-        score_article_card(card(), CRITERIA, client=one.client)
 
 
 def test_scores_come_in_card_order_whatever_their_ids() -> None:

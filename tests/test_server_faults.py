@@ -10,7 +10,7 @@ from tests.process_runs import FILES, SMALL, even_marks, repeated
 
 PARALLEL = (*SMALL, "--iterations", "3", "--parallel", "--max-concurrent", "4")
 QUICK = ("--retry-delay", "0.01")
-CALLS = 3 + 3 + 9 + 3 + 1 + 3
+CALLS = 3 + 3 + 9 + 3 + 1 + 3 + 4
 
 
 def served(cli: Cli, **how: Any) -> LoopbackLLM:

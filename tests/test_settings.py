@@ -38,7 +38,7 @@ def error_of(**values: Any) -> str:
         ("max_cost", -1, "at least 0, got -1; use --max-cost 2.50"),
         ("temperature", 2.1, "from 0 to 2, got 2.1; use --temperature 0.8"),
         ("temperature", float("nan"), "from 0 to 2, got nan; use --temperature"),
-        ("scoring_mode", "best", "one of absolute, pairwise, got best; use --scoring"),
+        ("scoring_mode", "best", "one of absolute, pairwise, funnel, got best; use --"),
     ],
 )
 def test_a_value_that_breaks_a_rule_is_named_with_rule_and_remedy(

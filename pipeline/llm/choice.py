@@ -19,6 +19,7 @@ from pipeline.settings import Settings
 _DECIDES_CALLS = (
     "name",
     "model",
+    "family",
     "base_url",
     "context",
     "words",
@@ -30,15 +31,18 @@ _DECIDES_CALLS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The presets of a run; `writers` is empty when the main one writes too."""
+    """The presets of a run; `writers` or `judges` is empty when the main one does it."""
 
     main: Preset
     why: str
     writers: tuple[Preset, ...] = ()
+    judges: tuple[Preset, ...] = ()
 
     def all(self) -> list[Preset]:
         """Each preset once, the main one first."""
-        named = {preset.name: preset for preset in (self.main, *self.writers)}
+        named = {
+            preset.name: preset for preset in (self.main, *self.writers, *self.judges)
+        }
         return list(named.values())
 
     def record(self) -> dict[str, Any]:
@@ -62,7 +66,11 @@ def choose_presets(
     """
     main, why = choose_preset(settings.preset, models, env)
     writers = tuple(models.preset(name) for name in settings.candidate_presets)
-    choice = Choice(main=main, why=why, writers=writers)
+    is_judged = settings.synthesis and not settings.candidates_only
+    judges = tuple(models.preset(name) for name in settings.judge_presets)
+    choice = Choice(
+        main=main, why=why, writers=writers, judges=judges if is_judged else ()
+    )
     if settings.max_cost is not None:
         for preset in choice.all():
             if preset.price is None:
@@ -104,9 +112,16 @@ def _from_environment(models: ModelsFile, env: Mapping[str, str]) -> Preset:
         message = f"OPENAI_BASE_URL {error}"
         raise SettingsError(message) from error
     model = env.get("OPENAI_MODEL") or None
-    for name in models.presets:
+    listed = [models.preset(name) for name in models.presets]
+    same_model = [preset for preset in listed if model and preset.model == model]
+    for known in same_model:
         # The user may have stated prices and limits for this very model.
-        known = models.preset(name)
-        if model == known.model and model and base_url == known.base_url:
+        if base_url == known.base_url:
             return known
-    return Preset(name="env", base_url=base_url, model=model, key_env="OPENAI_API_KEY")
+    return Preset(
+        name="env",
+        base_url=base_url,
+        model=model,
+        family=next((known.family for known in same_model), None),
+        key_env="OPENAI_API_KEY",
+    )

@@ -40,6 +40,7 @@ class _Provider(_Entry):
 class _Preset(_Entry):
     provider: str
     model: str | None = None
+    family: str | None = Field(default=None, min_length=1)
     context: int | None = Field(default=None, ge=1024)
     words: int = Field(default=DEFAULT_WORDS, ge=20)
     temperature: float | None = Field(default=None, ge=0, le=2)

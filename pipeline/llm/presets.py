@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from pipeline.errors import SettingsError
 from pipeline.settings import DEFAULT_TIMEOUT_S, DEFAULT_WORDS
-
-if TYPE_CHECKING:
-    pass
 
 BUILTIN = "builtin"
 SHORT_CONTEXT = 8192
@@ -44,6 +41,7 @@ class Preset:
     name: str
     base_url: str
     model: str | None = None
+    family: str | None = None
     key_env: str | None = None
     context: int | None = None
     words: int = DEFAULT_WORDS
@@ -66,6 +64,11 @@ class Preset:
             return f"{self.model}, built in"
         place = urlsplit(self.base_url).netloc
         return f"{self.model or 'the only model'} at {place}"
+
+    @property
+    def kin(self) -> str:
+        """Whose taste its answers share; where none is stated, that of its model."""
+        return self.family or self.model or self.name
 
     @property
     def is_builtin(self) -> bool:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, create_model
 
 from pipeline.criteria import HIGHEST, LOWEST, Criterion
+from pipeline.judging.panel import Question
 from pipeline.llm.call import CallOptions, Reply
 from pipeline.llm.client import ChatClient
 from pipeline.prompting import fill
@@ -18,7 +19,6 @@ from pipeline.records import ArticleCard
 from pipeline.short.forms import form, from_to, one_of, shape
 from pipeline.text_safety import fenced
 
-STAGE = "score"
 TEMPERATURE = 0.7
 MAX_TOKENS = 140
 LONGEST_TEXT = 300
@@ -49,59 +49,59 @@ def _forms(
 def short_vote(
     card: ArticleCard,
     criteria: Sequence[Criterion],
-    vote_number: int,
+    question: Question,
     *,
     client: ChatClient,
 ) -> dict[str, int]:
     """The marks of one vote, by criterion."""
-    return _marks(
-        ShortArticleScoreReply,
-        "score",
-        {"card": card_lines(card), "lowest": LOWEST, "highest": HIGHEST},
-        criteria,
-        item=(str(card.article_id), vote_number),
-        client=client,
-    )
+    values = {"card": card_lines(card), "lowest": LOWEST, "highest": HIGHEST}
+    kind = _Kind(ShortArticleScoreReply, "score", tuple(criteria))
+    return _marks(kind, values, question, client=client)
 
 
 def short_verdict(
     cards: tuple[ArticleCard, ArticleCard],
     criteria: Sequence[Criterion],
-    round_number: int,
+    question: Question,
     *,
     client: ChatClient,
 ) -> dict[str, str]:
     """Who wins one comparison, by criterion: A, B or tie."""
-    first, second = cards
-    return _marks(
-        ShortPairwiseVerdictReply,
-        "pairwise",
-        {"card_a": card_lines(first), "card_b": card_lines(second)},
-        criteria,
-        item=(f"{first.article_id}-{second.article_id}", round_number),
-        client=client,
-    )
+    first, second = map(card_lines, cards)
+    kind = _Kind(ShortPairwiseVerdictReply, "pairwise", tuple(criteria))
+    values = {"card_a": first, "card_b": second}
+    return _marks(kind, values, question, client=client)
 
 
-def _marks(  # noqa: PLR0917 - what differs between a vote and a comparison
-    base: type[Reply],
-    prompt: str,
+class _Kind(NamedTuple):
+    """What is filled in, and by which prompt it is asked for."""
+
+    form: type[Reply]
+    prompt: str
+    criteria: tuple[Criterion, ...]
+
+
+def _marks(
+    kind: _Kind,
     values: Mapping[str, object],
-    criteria: Sequence[Criterion],
+    question: Question,
     *,
-    item: tuple[str, int],
     client: ChatClient,
 ) -> dict[str, Any]:
-    reply_form, schema = _forms(base, tuple(criteria))
-    rubric = "\n".join(f"{c.name}: {c.question}" for c in criteria)
-    item_id, sample = item
+    reply_form, schema = _forms(kind.form, kind.criteria)
+    shown = {
+        **values,
+        "rubric": "\n".join(f"{c.name}: {c.question}" for c in kind.criteria),
+        "shape": shape(schema),
+    }
     reply = client.complete_as(
         reply_form,
-        fill(prompt, {**values, "rubric": rubric, "shape": shape(schema)}, short=True),
-        stage=STAGE,
-        item_id=item_id,
+        fill(kind.prompt, shown, short=True),
+        stage=question.stage,
+        item_id=question.item_id,
         options=CallOptions(
-            sample=sample,
+            sample=question.sample,
+            preset=question.preset,
             temperature=TEMPERATURE,
             max_tokens=MAX_TOKENS,
             schema=schema,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -83,6 +83,40 @@ def measure(
     return found
 
 
+def measure_rounds(
+    load: Load, levels: Sequence[int], *, seeds: int, service_s: float
+) -> Mapping[int, Sequence[float]]:
+    """Wall seconds with auto votes over those with five fixed ones, by level.
+
+    The server draws every mark anew, so that no draft is ahead and auto asks for all
+    that its budget allows, in as many rounds as that takes.
+    """
+    auto, five = replace(load, votes="auto"), replace(load, votes=5)
+    found: dict[int, list[float]] = {}
+    for seed in range(1, seeds + 1):
+        say(f"rounds, seed {seed} of {seeds}")
+        service = Lognormal(service_s, SIGMA)
+        with LoopbackLLM(seed=seed, service=service, process=True) as server:
+            timed(server, draft_and_judge, load=Load(candidates=1), tuning=Tuning())
+            for c in levels:
+                walls = [
+                    timed(
+                        server,
+                        draft_and_judge,
+                        load=each,
+                        tuning=Tuning(max_in_flight=c),
+                    ).wall_s
+                    for each in (auto, five)
+                ]
+                found.setdefault(c, []).append(walls[0] / walls[1])
+    return found
+
+
+def rows_of_rounds(found: Mapping[int, Sequence[float]]) -> list[list[str]]:
+    """One row a level."""
+    return [[f"{c} in flight", spread(runs), "1.00"] for c, runs in found.items()]
+
+
 def rows_of(results: Results) -> list[list[str]]:
     """One row a level and way; targets stand beside the program's own."""
     rows = []
@@ -117,10 +151,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = measure(
         load, args.max_concurrent, seeds=args.seeds, service_s=args.service_s
     )
+    rounds = measure_rounds(
+        load, args.max_concurrent, seeds=args.seeds, service_s=args.service_s
+    )
     report(
         f"{load.candidates} candidates x {load.votes} votes: write, extract, score; "
         f"log-normal calls of {args.service_s:g} s (sigma {SIGMA}), {args.seeds} seeds",
-        [table(HEADERS, rows_of(results))],
+        [
+            table(HEADERS, rows_of(results)),
+            "",
+            table(["", "wall, auto/5 votes", "at most"], rows_of_rounds(rounds)),
+        ],
     )
     if args.plot:
         draw(results, args.plot)

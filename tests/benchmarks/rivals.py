@@ -14,6 +14,7 @@ from typing import TypeVar
 from pipeline.candidates import write_candidate
 from pipeline.criteria import CRITERIA
 from pipeline.extract import extract_article_card
+from pipeline.judging.by_votes import combine_votes
 from pipeline.records import (
     ArticleCandidate,
     ArticleCard,
@@ -21,7 +22,7 @@ from pipeline.records import (
     CandidatePlan,
     Judged,
 )
-from pipeline.score import combine_by_card, score_article_card
+from pipeline.score import score_article_card
 from tests.benchmarks.setting import Engine
 from tests.benchmarks.workload import Load
 
@@ -89,7 +90,7 @@ def _vote(made: Engine, card: ArticleCard, number: int) -> ArticleScore:
 
 
 def _numbers(load: Load) -> range:
-    return range(1, load.votes + 1)
+    return range(1, int(load.votes) + 1)
 
 
 def _judged(
@@ -97,10 +98,6 @@ def _judged(
     cards: list[ArticleCard],
     votes: list[list[ArticleScore]],
 ) -> Judged:
-    keyed = {
-        (card.article_id, number): vote
-        for card, given in zip(cards, votes, strict=True)
-        for number, vote in enumerate(given, start=1)
-    }
     asked = len(votes[0]) if votes else 0
-    return Judged(drafts, cards, combine_by_card(cards, keyed, CRITERIA, asked=asked))
+    scores = [combine_votes(cast, CRITERIA, asked=asked) for cast in votes]
+    return Judged(drafts, cards, [score for score in scores if score is not None])

@@ -23,6 +23,9 @@ from pipeline.candidates import candidate_plans, plans_from_texts
 from pipeline.criteria import CRITERIA
 from pipeline.extract import extract_all_article_cards
 from pipeline.job import Job
+from pipeline.judging.auto import OPENING_VOTES
+from pipeline.judging.ballots import Cast
+from pipeline.judging.rounds import Judging
 from pipeline.records import (
     ArticleCandidate,
     ArticleCard,
@@ -35,6 +38,7 @@ from pipeline.records import (
 from pipeline.run import run_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.score import score_all_cards_with_voting
+from pipeline.settings import AUTO, Votes
 from tests.benchmarks.setting import Engine, Tuning, engine
 from tests.loopback_llm import LoopbackLLM, Served
 from tests.loopback_prose import article
@@ -47,12 +51,17 @@ class Load:
     """How much work there is."""
 
     candidates: int = 15
-    votes: int = 3
+    votes: Votes = 3
 
     @property
-    def judging(self) -> sequential.Judging:
+    def judging(self) -> Judging:
         """Absolute votes, as many as asked."""
-        return sequential.Judging(votes=self.votes)
+        return Judging(votes=self.votes)
+
+    @property
+    def opening_votes(self) -> int:
+        """Votes on each card in the first round."""
+        return OPENING_VOTES if self.votes == AUTO else int(self.votes)
 
     def plans(self) -> list[CandidatePlan]:
         """Drafts to be written."""
@@ -148,7 +157,8 @@ def draft_and_judge_sequential(made: Engine, load: Load) -> Judged:
 
 def whole_parallel(made: Engine, load: Load) -> Any:
     """All six stages."""
-    return _whole(made, load, _flow(made, load))
+    cast = partial(flow.cast_at_once, concurrency=made.concurrency, client=made.client)
+    return _whole(made, load, _flow(made, load), cast=cast)
 
 
 def whole_sequential(made: Engine, load: Load) -> Any:
@@ -161,7 +171,8 @@ def lost(result: Judged | Sequence[ArticleScore], load: Load) -> int:
     if isinstance(result, Judged):
         found = len(result.candidates) + len(result.cards)
         return load.candidates * 2 - found + lost(result.scores, load)
-    return load.candidates * load.votes - sum(score.votes for score in result)
+    without_a_vote = load.candidates - len(result)
+    return without_a_vote * load.opening_votes + sum(s.abstained for s in result)
 
 
 def _flow(made: Engine, load: Load) -> Callable[[list[CandidatePlan]], Judged]:
@@ -177,11 +188,11 @@ def _loops(made: Engine, load: Load) -> Callable[[list[CandidatePlan]], Judged]:
     return partial(sequential.draft_and_judge, judging=load.judging, client=made.client)
 
 
-def _whole(made: Engine, load: Load, way: Any) -> Any:
+def _whole(made: Engine, load: Load, way: Any, *, cast: Cast | None = None) -> Any:
     today = datetime.now(UTC).date()
     outputs = RunFolder.create(made.folder, "run", today=today)
     job = Job(brief=BRIEF, plans=load.plans())
-    return run_pipeline(job, way, outputs=outputs, client=made.client)
+    return run_pipeline(job, way, outputs=outputs, client=made.client, cast=cast)
 
 
 @lru_cache(maxsize=256)  # made once: it is not to be timed

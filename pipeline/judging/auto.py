@@ -1,0 +1,76 @@
+"""
+Which cards get further votes: those whose order at the top is still open.
+
+A decision for a whole round, from the votes alone, never from which came first. The
+rule is plain: the leader and each contender must differ by one standard error of their
+difference. It is meant to choose well for few votes, not to prove the choice; how sure
+the choice is, `certainty.py` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from pipeline.judging.certainty import Mean, errors_between, pooled_noise
+
+OPENING_VOTES = 2  # of each card: one alone says nothing of how votes scatter
+MOST_VOTES = 10  # of one card
+PARTED_AT = 1.0  # standard errors
+_CONTENDERS = 2  # beside the leader, in one round
+_VOTES_A_ROUND = 2  # of each of them: half the rounds to wait for
+_FURTHER, _CARDS_FOR_ONE_MORE = 12, 5
+
+
+def further_votes(cards: int) -> int:
+    """The budget: how many votes there may be beyond the opening ones.
+
+    Nearly the same for any number of cards, as only those at the top need more.
+    """
+    return _FURTHER + cards // _CARDS_FOR_ONE_MORE
+
+
+def open_cards(votes: Mapping[int, Sequence[float]], *, judges: int = 1) -> list[int]:
+    """The leader and the contenders that are not yet apart from it, closest first.
+
+    `judges` is how many were brought to one level. Empty when the order at the top is settled; cards without a vote are not asked about.
+    """
+    means = {card: Mean(fmean(v), len(v)) for card, v in votes.items() if v}
+    if len(means) < 2:
+        return []
+    noise = pooled_noise(votes.values(), judges=judges)
+    leader = min(means, key=lambda card: (-means[card].value, card))
+    gaps = {
+        card: errors_between(means[leader], mean, noise)
+        for card, mean in means.items()
+        if card != leader
+    }
+    contenders = sorted(
+        (card for card, gap in gaps.items() if gap < PARTED_AT),
+        key=lambda card: (gaps[card], card),
+    )
+    return [leader, *contenders] if contenders else []
+
+
+def next_votes(
+    votes: Mapping[int, Sequence[float]],
+    asked: Mapping[int, int],
+    *,
+    judges: int = 1,
+) -> dict[int, int]:
+    """How many votes each card gets in the next round; empty when there is none.
+
+    `votes` holds what was counted, `asked` how many were asked for, with those that
+    failed: a judge that cannot answer is not asked for ever.
+    """
+    room = further_votes(len(asked)) - (
+        sum(asked.values()) - OPENING_VOTES * len(asked)
+    )
+    more: dict[int, int] = {}
+    still_open = open_cards(votes, judges=judges)[: 1 + _CONTENDERS]
+    for _ in range(_VOTES_A_ROUND):
+        for card in still_open:
+            if room > 0 and asked[card] + more.get(card, 0) < MOST_VOTES:
+                more[card] = more.get(card, 0) + 1
+                room -= 1
+    return more

@@ -1,0 +1,178 @@
+"""
+What a user reads at the end of a run: what was delivered, why, and how sure that is.
+
+Where the run fell short comes first. Plain text, nothing raw from a model; it prints
+nothing, the front door does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.gate import GateReport
+from pipeline.judging.judges import agreement, judge_lines
+from pipeline.records import ArticleScore, FailedItem
+from pipeline.report import counted, table
+from pipeline.result import Result
+from pipeline.text_safety import for_terminal
+
+MOST_ROWS = 10
+
+
+def summary(result: Result, *, path: Path, article: Path | None) -> str:
+    """The whole summary; `path` is the run's folder, `article` the file delivered."""
+    lines = [f"NOTE: {for_terminal(note)}" for note in result.notes]
+    lines += _failures(result.job.failed())
+    if article is None:
+        drafts = counted(len(result.judged.candidates), "draft")
+        return "\n".join([*lines, f"{drafts}: {path / 'candidates'}"])
+    lines.append(f"{_kind(result)}: {article}")
+    if result.runner_up is not None:
+        kept = article.with_name(article.name.replace("_FINAL.md", "_RUNNER_UP.md"))
+        lines.append(f"{_other(result)}: {kept}")
+    lines += _scores(result)
+    lines += _gate(result.gate)
+    for block in (_ranking(result), _judges(result), _writers(result)):
+        if block:
+            lines += ["", *block]
+    return "\n".join(lines)
+
+
+def _kind(result: Result) -> str:
+    if result.delivered == "synthesis":
+        return "article"
+    return "draft" if result.best_draft is None else "best draft"
+
+
+def _other(result: Result) -> str:
+    if result.delivered == "synthesis":
+        return f"beside it, draft {result.best_draft}"
+    return "beside it, the article made of all drafts"
+
+
+def _scores(result: Result) -> list[str]:
+    best = result.best_draft_votes or result.score_of_best_draft
+    parts = []
+    if result.final_score:
+        parts.append(f"{_score(result.final_score)} of the article")
+    if best:
+        parts.append(f"{_score(best)} of draft {result.best_draft}")
+    return [f"score: {', '.join(parts)}"] if parts else []
+
+
+def _score(score: ArticleScore) -> str:
+    between = _interval(score)
+    votes = counted(score.votes, "vote")
+    return f"{score.overall:.2f} ({between + ', ' if between else ''}{votes})"
+
+
+def _interval(score: ArticleScore) -> str:
+    interval = score.compared.interval if score.compared else score.interval
+    return f"{interval[0]:.1f}-{interval[1]:.1f}" if interval else ""
+
+
+_OUTCOMES = {
+    "article": "the article is better",
+    "draft": "draft {draft} is better",
+    "tie": "a tie, so the article",
+    "not decided": "not decided, the two orders contradict each other",
+    "not compared": "no comparison could be had",
+}
+
+
+def _gate(gate: GateReport | None) -> list[str]:
+    if gate is None:
+        return []
+    said = _OUTCOMES[gate.outcome].format(draft=gate.draft)
+    wrote = " and ".join(
+        {"article": "the article", "draft": "the draft"}[one]
+        for one in gate.judge_wrote
+    )
+    asked = counted(len(gate.votes), "comparison")
+    return [
+        f"compared with draft {gate.draft}: {said} ({asked} of the {gate.compared} in"
+        f" both orders by {gate.judge}, whose family wrote {wrote or 'neither'})"
+    ]
+
+
+def _ranking(result: Result) -> list[str]:
+    """The drafts, best first, with how sure their order is."""
+    presets = {c.article_id: c.preset for c in result.judged.candidates}
+    scores = sorted(
+        result.judged.scores,
+        key=lambda s: (s.rank or 0, -s.merit[0], -s.merit[1], s.article_id),
+    )
+    if len(scores) < 2:
+        return []
+    shared = Counter(score.rank for score in scores)
+    rows = [["rank", "draft", "written by", "score", "90 % interval", "votes"]]
+    rows += [
+        [
+            f"{score.rank}{'=' if shared[score.rank] > 1 else ''}",
+            str(score.article_id),
+            for_terminal(presets.get(score.article_id, "")),
+            f"{(score.compared or score).overall:.2f}",
+            _interval(score) or "unknown",
+            _counted_votes(score),
+        ]
+        for score in scores[:MOST_ROWS]
+    ]
+    lines = table(rows, left=3).splitlines()
+    if len(scores) > MOST_ROWS:
+        lines.append(f"... {len(scores) - MOST_ROWS} more in the artifacts")
+    if shared[1] > 1:
+        first = [str(s.article_id) for s in scores if s.rank == 1]
+        lines.append(f"too close to call: drafts {', '.join(first)}")
+    return lines
+
+
+def _counted_votes(score: ArticleScore) -> str:
+    failed = f" ({score.abstained} failed)" if score.abstained else ""
+    if score.compared is None or score.compared.votes == score.votes:
+        return f"{score.votes}{failed}"
+    return f"{score.votes}{failed} + {score.compared.votes}"
+
+
+def _judges(result: Result) -> list[str]:
+    """How the judges marked; a line where there is one."""
+    lines = judge_lines(result.judged.scores)
+    if not lines:
+        return []
+    rows = [["judge", "mean", "votes", "of the family that wrote"]]
+    rows += [
+        [
+            for_terminal(line.judge),
+            f"{line.mean:.2f}",
+            str(line.votes),
+            _drafts(line.own_family) or "none of them",
+        ]
+        for line in lines
+    ]
+    text = table(rows).splitlines()
+    found = agreement(result.judged.scores)
+    if found.of:
+        share = f"{100 * found.alike / found.of:.0f} %"
+        text.append(f"judges agree on the order of two drafts in {share} of {found.of}")
+    return text
+
+
+def _drafts(ids: Sequence[int]) -> str:
+    if not ids:
+        return ""
+    return f"draft{'s' * (len(ids) > 1)} {', '.join(map(str, ids))}"
+
+
+def _writers(_result: Result) -> list[str]:
+    return []
+
+
+def _failures(failed: Sequence[FailedItem]) -> list[str]:
+    if not failed:
+        return []
+    lines = [f"NOTE: {len(failed)} failed, without them the run went on:"]
+    lines += [
+        f"  {for_terminal(item.item)}: {for_terminal(item.reason)}" for item in failed
+    ]
+    return lines

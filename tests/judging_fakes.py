@@ -1,0 +1,119 @@
+"""Ballots that are answered without a model, for the tests of how cards are judged."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pipeline.criteria import CRITERIA, Criterion
+from pipeline.items import Item
+from pipeline.judging.ballots import Ballot, Poll, Results
+from pipeline.judging.panel import Judge, Panel
+from pipeline.judging.rounds import Judging, judge_cards
+from pipeline.pairwise import Comparison
+from pipeline.records import ArticleScore
+from pipeline.vote import Vote, one_vote
+from tests.stage_fakes import card
+
+ONE = CRITERIA[:1]
+NAME = ONE[0].name
+
+Marking = Callable[[Vote], float | None]
+Comparing = Callable[[Comparison], float | None]
+
+
+def even(_comparison: Comparison) -> float:
+    return 0.5
+
+
+def lower_id_wins(comparison: Comparison) -> float:
+    return 1.0 if comparison.first.article_id < comparison.second.article_id else 0.0
+
+
+def judges_of(names: str) -> tuple[Judge, ...]:
+    """One judge a letter, each of a family of its own name."""
+    return tuple(Judge(preset=name, family=name) for name in names)
+
+
+def panel_of_letters(names: str, authors: str = "") -> Panel:
+    """Judges by letter; the n-th letter of `authors` wrote draft n, "-" is unknown."""
+    wrote = {n: name for n, name in enumerate(authors, start=1) if name != "-"}
+    return Panel(judges=judges_of(names), authors=wrote)
+
+
+class Booth:
+    """Answers ballots by rule, None being a failure, and keeps what was asked.
+
+    With `order` the answers of a round arrive in an order that is drawn.
+    """
+
+    def __init__(
+        self,
+        mark: Marking,
+        points: Comparing = even,
+        *,
+        order: random.Random | None = None,
+    ) -> None:
+        self._mark, self._points, self._order = mark, points, order
+        self.rounds: list[list[Ballot]] = []
+
+    @property
+    def asked(self) -> list[Ballot]:
+        return [ballot for ballots in self.rounds for ballot in ballots]
+
+    def votes(self) -> dict[int, list[int]]:
+        """The numbers of the votes that each card was asked for."""
+        numbers: dict[int, list[int]] = {}
+        for each in self.asked:
+            if isinstance(each, Vote):
+                numbers.setdefault(each.card.article_id, []).append(each.number)
+        return numbers
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """The comparisons that were asked, by the ids in the order shown."""
+        return [each.place[:2] for each in self.asked if isinstance(each, Comparison)]
+
+    def __call__(self, ballots: Sequence[Ballot]) -> Results:
+        self.rounds.append(list(ballots))
+        arriving = list(ballots)
+        if self._order is not None:
+            self._order.shuffle(arriving)
+        return answers(arriving, self._mark, self._points)
+
+
+def answers(
+    ballots: Sequence[Ballot], mark: Marking, points: Comparing = even
+) -> Results:
+    """What the rules answer, in the order of the ballots."""
+    found: dict[Item, Any] = {}
+    for ballot in ballots:
+        if isinstance(ballot, Vote) and (marked := mark(ballot)) is not None:
+            found[ballot.item] = voted(ballot, marked)
+        if isinstance(ballot, Comparison) and (won := points(ballot)) is not None:
+            found[ballot.item] = dict.fromkeys([c.name for c in CRITERIA], won)
+    return found
+
+
+def voted(vote: Vote, mark: float) -> ArticleScore:
+    judge = vote.judge.preset or "main"
+    return one_vote(vote.card.article_id, {NAME: mark}, ONE, judge=judge)
+
+
+def judged(cards: int, booth: Booth, **how: Any) -> list[ArticleScore]:
+    """Cards 1 to so many, judged on one criterion as `Judging` is told."""
+    listed = [card(n) for n in range(1, cards + 1)]
+    return judge_cards(listed, Judging(criteria=ONE, **how), booth)
+
+
+def poll_of(
+    ballots: Sequence[Ballot],
+    results: Results,
+    *,
+    cards: int,
+    criteria: Sequence[Criterion] = ONE,
+) -> Poll:
+    """Cards 1 to so many, and what was asked and answered about them."""
+    return Poll([card(n + 1) for n in range(cards)], ballots, results, criteria)
+
+
+def by_id(scores: Sequence[ArticleScore]) -> dict[int, ArticleScore]:
+    return {score.article_id: score for score in scores}

@@ -1,0 +1,213 @@
+"""What votes add up to: means, certainty, ranks, and judges brought to one level."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.criteria import CRITERIA
+from pipeline.judging.ballots import Poll
+from pipeline.judging.by_votes import (
+    asked_votes,
+    combine_votes,
+    counted_votes,
+    score_beside,
+    scores_of_votes,
+)
+from pipeline.judging.panel import Judge, Panel
+from pipeline.records import ArticleScore
+from pipeline.vote import Vote, one_vote
+from tests.judging_fakes import NAME, ONE, panel_of_letters, voted
+from tests.stage_fakes import card
+
+TWO = CRITERIA[:2]  # weights .15 and .20
+Ballots = Mapping[int, Sequence[tuple[str, float | None]]]
+"""By card, who was asked for each vote and what was answered."""
+MARKS = st.floats(3.0, 8.0)
+SHIFTS = st.fixed_dictionaries(dict.fromkeys("abc", st.floats(-2.0, 2.0)))
+
+
+def votes_of(*marks: tuple[int, int]) -> list[ArticleScore]:
+    names = [criterion.name for criterion in TWO]
+    return [one_vote(1, dict(zip(names, pair, strict=True)), TWO) for pair in marks]
+
+
+def poll_of(ballots: Ballots) -> Poll:
+    marks = {
+        Vote(card=card(one), number=number, judge=Judge(preset=name, family=name)): mark
+        for one, cast in ballots.items()
+        for number, (name, mark) in enumerate(cast, start=1)
+    }
+    results = {v.item: voted(v, mark) for v, mark in marks.items() if mark is not None}
+    return Poll([card(one) for one in ballots], list(marks), results, ONE)
+
+
+def scores_of(ballots: Ballots, panel: Panel | None = None) -> dict[int, ArticleScore]:
+    scores = scores_of_votes(poll_of(ballots), panel or panel_of_letters("abc"))
+    return {score.article_id: score for score in scores}
+
+
+def by_one(*marks: float | None) -> list[tuple[str, float | None]]:
+    return [("a", mark) for mark in marks]
+
+
+def test_mean_spread_and_overall_of_hand_computed_votes() -> None:
+    score = combine_votes(votes_of((4, 6), (7, 6), (10, 9)), TWO, asked=3)
+    assert score is not None
+    first, second = score.criteria.values()
+    assert (first.mean, first.spread, first.votes) == (7.0, 2.449, 3)  # sqrt 6
+    assert (second.mean, second.spread, second.votes) == (7.0, 1.414, 3)  # sqrt 2
+    assert score.overall == 7.0
+    assert (score.votes, score.abstained) == (3, 0)
+
+
+def test_the_overall_mean_weighs_the_criteria() -> None:
+    # Means of 4/3 at weight .15 and 5/3 at weight .20.
+    score = combine_votes(votes_of((1, 1), (1, 2), (2, 2)), TWO, asked=3)
+    assert score is not None
+    assert [c.mean for c in score.criteria.values()] == [1.333, 1.667]
+    assert score.overall == 1.524
+
+
+def test_a_missing_vote_is_an_abstention_and_lowers_nothing() -> None:
+    score = combine_votes(votes_of((8, 8)), TWO, asked=3)
+    assert score is not None
+    assert (score.overall, score.votes, score.abstained) == (8.0, 1, 2)
+
+
+def test_without_any_vote_there_is_no_score() -> None:
+    assert combine_votes([], TWO, asked=3) is None
+
+
+def test_votes_are_counted_in_the_order_of_their_numbers() -> None:
+    poll = poll_of({2: by_one(5.0, None, 7.0), 1: by_one(None)})
+    late_first = Poll(poll.cards, list(poll.asked)[::-1], poll.results, ONE)
+    counted = counted_votes(late_first)
+    assert {one: [v.overall for v in cast] for one, cast in counted.items()} == {
+        2: [5.0, 7.0],
+        1: [],
+    }
+    assert asked_votes(late_first) == {2: 3, 1: 1}
+
+
+def test_scores_stand_in_card_order_and_abstentions_are_counted() -> None:
+    scores = scores_of({5: by_one(4.0, None), 2: by_one(None, None), 3: by_one(6.0)})
+    assert [(s.article_id, s.votes, s.abstained) for s in scores.values()] == [
+        (5, 1, 1),
+        (3, 1, 0),
+    ]
+
+
+def test_an_interval_is_that_of_the_noise_of_all_cards_and_ends_with_the_scale() -> (
+    None
+):
+    # Two degrees of freedom, a variance of 2: Student's 2.92 times sqrt(2 / 2).
+    scores = scores_of({1: by_one(4.0, 6.0), 2: by_one(7.0, 9.0)})
+    assert scores[1].interval == pytest.approx((2.08, 7.92), abs=0.001)
+    assert scores[2].interval == pytest.approx((5.08, 10.0), abs=0.001)
+    assert (scores[1].spread, scores[1].rank, scores[2].rank) == (1.0, 1, 1)
+
+
+def test_cards_that_are_surely_below_have_a_rank_of_their_own() -> None:
+    scores = scores_of({1: by_one(2.0, 2.2), 2: by_one(8.0, 8.2), 3: by_one(8.1, 8.1)})
+    assert {one: score.rank for one, score in scores.items()} == {1: 3, 2: 1, 3: 1}
+
+
+@given(st.lists(MARKS, min_size=1, max_size=6))
+def test_of_one_vote_each_nothing_is_known_and_all_share_the_first_rank(
+    marks: list[float],
+) -> None:
+    scores = scores_of({n: by_one(mark) for n, mark in enumerate(marks, start=1)})
+    assert {(s.interval, s.rank) for s in scores.values()} == {(None, 1)}
+
+
+@given(st.dictionaries(st.integers(1, 5), MARKS, min_size=3), SHIFTS)
+def test_planted_severities_are_taken_out_where_panels_are_uneven(
+    quality: dict[int, float], shifts: dict[str, float]
+) -> None:
+    # Each card is marked by two of three judges, one of them twice; any three of the
+    # cards join all judges.
+    panels = {one: ("aab", "bbc", "cca")[one % 3] for one in quality}
+    scores = scores_of(
+        {
+            one: [(name, quality[one] + shifts[name]) for name in panels[one]]
+            for one in quality
+        }
+    )
+    first = min(quality)
+    for one, score in scores.items():
+        apart = score.overall - scores[first].overall
+        assert apart == pytest.approx(quality[one] - quality[first], abs=0.003)
+
+
+@given(
+    st.lists(st.tuples(MARKS, MARKS, MARKS), min_size=1, max_size=5),
+    st.permutations("abc"),
+)
+def test_where_every_judge_marks_every_card_means_are_those_of_the_votes(
+    marks: list[tuple[float, float, float]], names: list[str]
+) -> None:
+    scores = scores_of(
+        {
+            n: list(zip(names, of_card, strict=True))
+            for n, of_card in enumerate(marks, 1)
+        }
+    )
+    for n, of_card in enumerate(marks, 1):
+        plain = fmean(round(mark, 3) for mark in of_card)
+        assert scores[n].overall == pytest.approx(plain, abs=0.0011)
+        assert scores[n].criteria[NAME].mean == pytest.approx(plain, abs=0.0011)
+
+
+def test_a_strict_judge_s_card_is_put_first_again_and_marks_stay_as_given() -> None:
+    scores = scores_of({1: [("a", 6.0)], 2: [("a", 5.0), ("b", 7.0)], 3: [("b", 6.5)]})
+    assert scores[1].overall - scores[2].overall == pytest.approx(1.0, abs=0.002)
+    assert scores[2].overall - scores[3].overall == pytest.approx(0.5, abs=0.002)
+    assert {j: m.mean for j, m in scores[2].by_judge.items()} == {"a": 5.0, "b": 7.0}
+
+
+def test_levelling_judges_leaves_less_to_tell_noise_from() -> None:
+    # One card with two judges: what looks like noise may all be severity.
+    assert scores_of({1: [("a", 4.0), ("b", 6.0)]})[1].interval is None
+    assert scores_of({1: [("a", 4.0), ("a", 6.0)]})[1].interval is not None
+    even = scores_of({1: [("a", 4.0), ("b", 6.0)], 2: [("a", 5.0), ("b", 7.0)]})
+    assert even[1].interval == (5.0, 5.0)  # all of it was severity
+
+
+def test_marks_of_the_own_family_are_named() -> None:
+    panel = panel_of_letters("ab", "ab")
+    marks = [("a", 5.0), ("b", 6.0)]
+    scores = scores_of({1: marks, 2: marks, 3: marks}, panel)
+    own = {
+        (one, name)
+        for one, score in scores.items()
+        for name, mark in score.by_judge.items()
+        if mark.is_own_family
+    }
+    assert own == {(1, "a"), (2, "b")}
+
+
+def test_votes_on_one_more_card_are_put_on_the_level_of_the_drafts() -> None:
+    drafts = list(
+        scores_of({1: [("a", 4.0), ("b", 6.0)], 2: [("a", 5.0), ("b", 7.0)]}).values()
+    )
+    votes = [voted(Vote(card=card(3), number=1, judge=Judge(preset="a")), 4.0)]
+    beside = score_beside(votes, drafts, ONE, asked=2)
+    assert beside is not None
+    assert beside.overall == pytest.approx(5.0, abs=0.001)  # a is one point strict
+    assert (beside.votes, beside.abstained, beside.rank) == (1, 1, None)
+    assert beside.by_judge["a"].mean == 4.0
+
+
+def test_the_interval_of_one_more_card_rests_on_the_noise_of_all() -> None:
+    drafts = list(scores_of({1: by_one(4.0, 6.0), 2: by_one(7.0, 9.0)}).values())
+    votes = [voted(Vote(card=card(3), number=1, judge=Judge(preset="a")), 6.0)]
+    beside = score_beside(votes, drafts, ONE, asked=1)
+    assert beside is not None
+    assert beside.interval == pytest.approx((6 - 4.129, 10.0), abs=0.002)
+    alone = score_beside(votes, [], ONE, asked=1)
+    assert alone is not None
+    assert alone.interval is None
+    assert score_beside([], drafts, ONE, asked=1) is None

@@ -1,0 +1,84 @@
+"""The end of a run as a user reads it: where it fell short, first."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.job import Job
+from pipeline.records import ArticleCandidate, ArticleScore, Brief, FailedItem, Judged
+from pipeline.result import Result
+from pipeline.summary import summary
+from tests.stage_fakes import score
+
+FOLDER = Path("outputs/2026-01-31/topic")
+
+
+def a_result(
+    *failed: FailedItem, scores: Sequence[ArticleScore] = (), **changed: Any
+) -> Result:
+    job = Job(brief=Brief(topic="t"), plans=[], failed=lambda: list(failed))
+    drafts = [
+        ArticleCandidate(article_id=n, preset="p", model="m", text="x") for n in (1, 2)
+    ]
+    return Result(job=job, judged=Judged(drafts, [], list(scores)), **changed)
+
+
+def test_an_article_is_reported_with_its_score_against_the_best_draft() -> None:
+    result = a_result(
+        delivered="synthesis",
+        article="x",
+        best_draft=2,
+        scores=[score(2, 7.0)],
+        final_score=score(3, 7.5),
+    )
+    lines = summary(result, path=FOLDER, article=FOLDER / "a.md").splitlines()
+    assert lines[:2] == [
+        f"article: {FOLDER}/a.md",
+        "score: 7.50 (3 votes) of the article, 7.00 (3 votes) of draft 2",
+    ]
+
+
+def test_where_the_run_fell_short_comes_first() -> None:
+    result = a_result(
+        FailedItem(item="vote 2 of card 1", reason="no JSON"),
+        delivered="draft",
+        article="x",
+        best_draft=1,
+        scores=[score(1, 6.0)],
+        notes=["the synthesis failed"],
+    )
+    lines = summary(result, path=FOLDER, article=FOLDER / "a.md").splitlines()
+    assert lines[0] == "NOTE: the synthesis failed"
+    assert lines[1].startswith("NOTE: 1 failed")
+    assert lines[2] == "  vote 2 of card 1: no JSON"
+    assert lines[3] == f"best draft: {FOLDER}/a.md"
+    assert lines[4] == "score: 6.00 (3 votes) of draft 1"
+
+
+def test_drafts_alone_are_counted_and_found() -> None:
+    assert summary(a_result(), path=FOLDER, article=None) == (
+        f"2 drafts: {FOLDER}/candidates"
+    )
+
+
+def test_every_failure_is_listed_with_its_reason() -> None:
+    failed = [FailedItem(item=f"card {n}", reason=f"no {n}") for n in range(9)]
+    shown = summary(a_result(*failed), path=FOLDER, article=None)
+    assert "NOTE: 9 failed" in shown
+    for number in range(9):
+        assert f"  card {number}: no {number}" in shown.splitlines()
+
+
+def test_nothing_from_a_model_steers_the_terminal() -> None:
+    hostile = "\x1b[2J\x07gone\u202e"
+    result = a_result(FailedItem(item=hostile, reason=hostile), notes=[hostile])
+    shown = summary(result, path=FOLDER, article=None)
+    assert "gone" in shown
+    assert not set(shown) & set("\x1b\x07\u202e")
+
+
+def test_one_draft_of_one_is_no_best_draft() -> None:
+    result = a_result()
+    result.delivered, result.article = "draft", "x"
+    shown = summary(result, path=FOLDER, article=FOLDER / "a.md")
+    assert shown == f"draft: {FOLDER}/a.md"
