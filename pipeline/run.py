@@ -22,7 +22,7 @@ from pipeline.records import CandidatePlan, Judged
 from pipeline.result import Result
 from pipeline.select import STAGE as SELECT
 from pipeline.select import select_elements
-from pipeline.validate import Sources
+from pipeline.sources import Sources
 
 DraftAndJudge = Callable[[Sequence[CandidatePlan]], Judged]
 
@@ -107,7 +107,9 @@ def _synthesize(
         outputs.write_json("pipeline_artifacts", result.artifacts())
         result.fused = fuse(
             result.blueprint,
-            Sources(brief=brief, drafts=[c.text for c in judged.candidates]),
+            Sources(
+                brief=brief, drafts={c.article_id: c.text for c in judged.candidates}
+            ),
             retries=result.job.synthesis_retries,
             on_article=outputs.write_article,
             client=client,
