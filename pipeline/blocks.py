@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from pipeline.article_text import Unit
-from pipeline.records import ArticleCard, Brief, SynthesisBlueprint
+from pipeline.records import ArticleCard, Brief, Passage, SynthesisBlueprint
 from pipeline.text_safety import fenced
 
 
@@ -83,6 +83,17 @@ def blueprint_lines(blueprint: SynthesisBlueprint) -> str:
         *(f"- {point}" for point in points),
     ]
     return fenced("blueprint", "\n".join(lines))
+
+
+def sources_block(passages: Sequence[Passage]) -> str:
+    """Passages of drafts with the numbers of the drafts, or nothing."""
+    if not passages:
+        return ""
+    shown = "\n\n".join(f"Draft {each.article_id}: {each.text}" for each in passages)
+    return (
+        "\nThe passages of the drafts that the blueprint draws on:\n\n"
+        f"{fenced('sources', shown)}\n"
+    )
 
 
 def _json(data: object) -> str:

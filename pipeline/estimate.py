@@ -106,13 +106,14 @@ def estimate(settings: Settings, choice: Choice) -> list[StageEstimate]:
     article = round(_words(settings, main) * _TOKENS_PER_WORD)
     given = sum(map(estimated_tokens, (settings.topic, *settings.context)))
     card = _CARD_TOKENS[main.is_short]
+    passages = 0 if main.is_short else article  # about as long, taken together
     cards = card * min(calls.get("extract", 0), 15)
     prompts = {
         "extract": article,
         "score": card * (2 if settings.scoring_mode == "pairwise" else 1),
         "select": cards + given,
-        "synthesize": card * 2 + given,
-        "validate": article + card * 2 + given,
+        "synthesize": card * 2 + given + passages,
+        "validate": article + card * 2 + given + passages,
         "gate": article * 2 + given,
     }
     rows = [_drafts_row(settings, choice, calls=calls["generate"], given=given)]

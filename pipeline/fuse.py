@@ -8,24 +8,29 @@ kept, not the last. Calls are repeated elsewhere; here only attempts are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.errors import PipelineError, ends_the_run
+from pipeline.grounding.passages import source_passages
+from pipeline.grounding.provenance import trace_article
+from pipeline.grounding.sources import Sources
 from pipeline.items import NOBODY, Watch
 from pipeline.llm.client import ChatClient
-from pipeline.records import SynthesisBlueprint, ValidationResult
+from pipeline.llm.defaults import client_or_default
+from pipeline.records import SynthesisBlueprint, Trace, ValidationResult
 from pipeline.synthesize import STAGE as SYNTHESIZE
 from pipeline.synthesize import Attempt, synthesize_article
 from pipeline.validate import STAGE as VALIDATE
-from pipeline.validate import Sources, validate_article
+from pipeline.validate import validate_article
 
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """An attempt and its verdict."""
+    """An attempt, its verdict, and where it has from what it says."""
 
     article: str
     validation: ValidationResult
+    traces: tuple[Trace, ...] = ()
 
 
 def fuse(
@@ -42,6 +47,10 @@ def fuse(
     `on_article` gets the first attempt before it is validated, so that a crash leaves
     an article. An error is raised only when there is no attempt at all.
     """
+    client = client_or_default(client)
+    passages = source_passages(
+        blueprint, sources.drafts, context=client.preset().context
+    )
     best: Fused | None = None
     watch.on_started(SYNTHESIZE, SYNTHESIZE)
     for number in range(1, retries + 2):
@@ -51,7 +60,7 @@ def fuse(
             attempt = Attempt(number=number, earlier=best.article, findings=findings)
         try:
             article = synthesize_article(
-                sources.brief, blueprint, attempt, client=client
+                sources.brief, blueprint, attempt, passages=passages, client=client
             )
         except PipelineError as error:
             if best is None or ends_the_run(error):
@@ -71,7 +80,8 @@ def fuse(
         raise PipelineError(message)
     watch.on_done(SYNTHESIZE, SYNTHESIZE)
     watch.on_done(VALIDATE, VALIDATE)
-    return best
+    traces = trace_article(best.article, blueprint, sources)
+    return replace(best, traces=tuple(traces))
 
 
 def _better(best: Fused | None, new: Fused) -> Fused:

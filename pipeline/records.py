@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 ArticleId = int
+SourceName = ArticleId | Literal["brief", "background"]
 
 
 class Record(BaseModel):
@@ -178,6 +179,28 @@ class FailedItem(Record):
 
     item: str
     reason: str
+
+
+class Trace(Record):
+    """Where one thing of the article comes from.
+
+    `passage` is the sentence of the article that it stands in, `source` the draft or
+    what else holds it, `source_passage` the sentence there. A quotation is `altered`
+    when a sentence of the source is close to it and no more; a phrase of the blueprint
+    that the article does not hold is `missing`, and its passage is empty.
+    """
+
+    kind: Literal["figure", "quotation", "phrase", "headline"]
+    text: str
+    passage: str
+    source: SourceName | None = None
+    source_passage: str | None = None
+    found: Literal["word for word", "same value", "altered", "missing", "nowhere"]
+
+    @property
+    def is_grounded(self) -> bool:
+        """Whether a source holds it as it is."""
+        return self.found in {"word for word", "same value"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from pipeline.article_text import word_count
 from pipeline.fuse import Fused
 from pipeline.gate import GateReport
+from pipeline.grounding.contributions import Shares, contributions
+from pipeline.grounding.provenance import provenance_record
 from pipeline.job import Job
 from pipeline.judging.judges import agreement, judge_lines
 from pipeline.records import (
@@ -21,6 +23,7 @@ from pipeline.records import (
     Judged,
     SynthesisBlueprint,
 )
+from pipeline.writers import WriterLine, writer_lines
 
 Delivered = Literal["synthesis", "draft", "drafts"]
 
@@ -46,6 +49,18 @@ class Result:
         """The text of one draft."""
         texts = {each.article_id: each.text for each in self.judged.candidates}
         return texts[article_id]
+
+    @property
+    def shares(self) -> Shares | None:
+        """Whose words the article has; None when a draft is delivered as it is."""
+        if self.delivered != "synthesis" or self.article is None:
+            return None
+        drafts = {each.article_id: each.text for each in self.judged.candidates}
+        return contributions(self.article, drafts)
+
+    def writers(self) -> list[WriterLine]:
+        """How each preset's drafts did, and how much of the article is theirs."""
+        return writer_lines(self.judged.candidates, self.judged.scores, self.shares)
 
     @property
     def score_of_best_draft(self) -> ArticleScore | None:
@@ -92,10 +107,16 @@ class Result:
             "delivered": self.delivered,
         }
 
+    def provenance(self) -> dict[str, Any]:
+        """What `NAME_provenance.json` holds: where the synthesis has it from."""
+        return provenance_record(self.fused.traces) if self.fused else {}
+
     def findings(self) -> dict[str, Any]:
-        """What `NAME_metrics.json` holds of it: how judges marked and agreed."""
+        """What `NAME_metrics.json` holds of it: how judges and writers did."""
         found = agreement(self.judged.scores)
         return {
+            "writers": {line.preset: line.as_dict() for line in self.writers()},
+            "own_words": self.shares and round(self.shares.own, 3),
             "judges": {
                 line.judge: {
                     "mean": line.mean,

@@ -16,6 +16,7 @@ from pipeline.appraise import Asking, appraise
 from pipeline.elements import ranked
 from pipeline.errors import LLMError, PipelineError, UnreadableReply, ends_the_run
 from pipeline.fuse import fuse
+from pipeline.grounding.sources import Sources
 from pipeline.items import NOBODY, Watch
 from pipeline.job import Job
 from pipeline.judging.ballots import Cast, cast_one_by_one
@@ -24,7 +25,6 @@ from pipeline.records import CandidatePlan, Judged
 from pipeline.result import Result
 from pipeline.select import STAGE as SELECT
 from pipeline.select import select_elements
-from pipeline.validate import Sources
 
 DraftAndJudge = Callable[[Sequence[CandidatePlan]], Judged]
 
@@ -100,6 +100,7 @@ def _write(result: Result, outputs: Outputs) -> None:
         outputs.write_article(result.article)
     if result.fused is not None:
         outputs.write_json("validation", result.verdict())
+        outputs.write_json("provenance", result.provenance())
     outputs.write_json("pipeline_artifacts", result.artifacts())
 
 
@@ -146,7 +147,9 @@ def _synthesize(
         outputs.write_json("pipeline_artifacts", result.artifacts())
         result.fused = fuse(
             result.blueprint,
-            Sources(brief=brief, drafts=[c.text for c in judged.candidates]),
+            Sources(
+                brief=brief, drafts={c.article_id: c.text for c in judged.candidates}
+            ),
             retries=result.job.synthesis_retries,
             on_article=outputs.write_article,
             client=client,

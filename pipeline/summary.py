@@ -164,8 +164,28 @@ def _drafts(ids: Sequence[int]) -> str:
     return f"draft{'s' * (len(ids) > 1)} {', '.join(map(str, ids))}"
 
 
-def _writers(_result: Result) -> list[str]:
-    return []
+def _writers(result: Result) -> list[str]:
+    """Which preset wrote the better drafts, and whose words the article has."""
+    lines = result.writers()
+    if not any(line.mean is not None for line in lines):
+        return []
+    rows = [["written by", "drafts", "mean score", "of the article's words"]]
+    rows += [
+        [
+            for_terminal(line.preset),
+            str(line.drafts),
+            "none" if line.mean is None else f"{line.mean:.2f}",
+            _percent(line.share),
+        ]
+        for line in lines
+    ]
+    if result.shares is not None:
+        rows.append(["nobody before", "-", "-", _percent(result.shares.own)])
+    return table(rows).splitlines()
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
 
 
 def _failures(failed: Sequence[FailedItem]) -> list[str]:

@@ -16,12 +16,13 @@ from pipeline.blocks import (
     blueprint_block,
     blueprint_lines,
     brief_block,
+    sources_block,
 )
 from pipeline.llm.call import CallOptions
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
 from pipeline.prompting import fill
-from pipeline.records import Brief, Finding, SynthesisBlueprint
+from pipeline.records import Brief, Finding, Passage, SynthesisBlueprint
 from pipeline.text_safety import clean_text, fenced
 
 STAGE = "synthesize"
@@ -43,9 +44,14 @@ def synthesize_article(
     blueprint: SynthesisBlueprint,
     attempt: Attempt | None = None,
     *,
+    passages: Sequence[Passage] = (),
     client: ChatClient | None = None,
 ) -> str:
-    """The article in Markdown; never empty. Raises the errors of the client."""
+    """The article in Markdown; never empty. Raises the errors of the client.
+
+    `passages` are the sentences of the drafts around what the blueprint names. A small
+    model is not shown them: its blueprint holds whole sentences of drafts.
+    """
     attempt = attempt or Attempt()
     client = client_or_default(client)
     preset = client.preset()
@@ -58,6 +64,7 @@ def synthesize_article(
             "brief": brief_block(brief),
             "background": background_block(brief),
             "blueprint": show(blueprint),
+            "sources": sources_block(passages),
             "earlier": _earlier(attempt),
             "words": words,
             "least": least,

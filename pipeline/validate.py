@@ -1,33 +1,30 @@
 """
 VALIDATE: whether an attempt keeps the blueprint and can be published.
 
-What code can check, code checks: headline, phrases, length, figures. The rest is asked
-of the model, whose findings never overrule the code's.
+What code can check, code checks: headline, length, and whether phrases, figures and
+quotations have a source. The rest is asked of the model, whose findings never overrule
+the code's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
-from pipeline.article_text import (
-    comparable,
-    contains,
-    figure_value,
-    figures,
-    title,
-    word_count,
-)
-from pipeline.blocks import article_block, blueprint_block, brief_block
+from pipeline.article_text import comparable, title, word_count
+from pipeline.blocks import article_block, blueprint_block, brief_block, sources_block
 from pipeline.errors import LLMError, UnreadableReply, ends_the_run
+from pipeline.grounding.findings import trace_findings
+from pipeline.grounding.passages import source_passages
+from pipeline.grounding.provenance import trace_article
+from pipeline.grounding.sources import Sources
 from pipeline.llm.call import CallOptions, Reply
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
 from pipeline.prompting import fill
-from pipeline.records import Brief, Finding, SynthesisBlueprint, ValidationResult
+from pipeline.records import Finding, SynthesisBlueprint, ValidationResult
 from pipeline.short.forms import YES_OR_NO, form, shape
 from pipeline.synthesize import word_range
 
@@ -63,19 +60,6 @@ _SHORT_SCHEMA = form({"on_topic": YES_OR_NO, "reads_well": YES_OR_NO})
 _SHORT_MAX_TOKENS = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """What an article may draw on: the brief and every draft."""
-
-    brief: Brief
-    drafts: Sequence[str]
-
-    def known_figures(self) -> set[str]:
-        """Every figure that any of them holds."""
-        texts = (self.brief.topic, *self.brief.context, *self.drafts)
-        return {figure_value(f) for text in texts for f in figures(text)}
-
-
 def validate_article(
     article: str,
     blueprint: SynthesisBlueprint,
@@ -109,9 +93,8 @@ def code_findings(
     """What can be counted and compared; the same article gives the same findings."""
     return [
         *_headline_findings(article, blueprint),
-        *_phrase_findings(article, blueprint),
         *_length_findings(article, words),
-        *_figure_findings(article, sources),
+        *trace_findings(trace_article(article, blueprint, sources)),
     ]
 
 
@@ -123,27 +106,12 @@ def _headline_findings(
         yield _major("headline", f"The headline is not: {wanted}")
 
 
-def _phrase_findings(article: str, blueprint: SynthesisBlueprint) -> Iterable[Finding]:
-    for phrase in blueprint.preserved_phrases:
-        if not contains(article, phrase.text):
-            detail = f"This phrase is not in the article word for word: {phrase.text}"
-            yield _major("phrases", detail)
-
-
 def _length_findings(article: str, words: int) -> Iterable[Finding]:
     least, most = word_range(words)
     count = word_count(article)
     if not least <= count <= most:
         detail = f"The article has {count} words; it must have {least} to {most}."
         yield _major("length", detail)
-
-
-def _figure_findings(article: str, sources: Sources) -> Iterable[Finding]:
-    known = sources.known_figures()
-    for figure in figures(article):
-        if figure_value(figure) not in known:
-            detail = f"The figure {figure} is in no draft and not in the brief."
-            yield _major("figures", detail)
 
 
 def _model_findings(
@@ -154,10 +122,13 @@ def _model_findings(
     attempt: int,
     client: ChatClient,
 ) -> list[Finding]:
-    short = client.preset().is_short
+    preset = client.preset()
+    short = preset.is_short
+    passages = source_passages(blueprint, sources.drafts, context=preset.context)
     values = {
         "brief": brief_block(sources.brief),
         "blueprint": blueprint_block(blueprint),
+        "sources": sources_block(passages),
         "article": article_block(article),
         "shape": shape(_SHORT_SCHEMA),
     }

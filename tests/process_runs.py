@@ -19,7 +19,10 @@ from tests.loopback_llm import ChatRequest, Served
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "post_generator.py"
 START_S = 60.0  # for a process on a busy machine; reached only by a failing test
-FILES = ("pipeline_artifacts.json", "FINAL.md", "RUNNER_UP.md", "validation.json")
+FILES = (
+    *("FINAL.md", "RUNNER_UP.md", "pipeline_artifacts.json"),
+    *("provenance.json", "validation.json"),
+)
 SMALL = ("--topic", "Why keep a log", "--target-word-count", "120", "--output", "bar")
 KEY = "sk-secret-0123456789abcdef"
 

@@ -12,10 +12,14 @@ from pipeline.article_text import (
     figure_value,
     figures,
     headings,
+    paragraphs,
     plain,
+    quotations,
+    quotations_by_paragraph,
     title,
     units,
     word_count,
+    words,
 )
 from tests.stage_fakes import ARTICLES, DRAFT, FAILSAFE_S, TEXTS
 
@@ -140,6 +144,83 @@ def test_a_figure_is_the_same_with_and_without_thousands_separators() -> None:
     assert figure_value("2.50") != figure_value("250")
 
 
+def test_words_differ_neither_in_case_nor_in_marks() -> None:
+    assert words("The **Team’s** long–term, *log*.") == [
+        "the",
+        "team's",
+        "long-term",
+        "log",
+    ]
+
+
+def test_paragraphs_are_headings_texts_and_items_each_in_one_line() -> None:
+    assert paragraphs("# A ##\nOne\ntwo.\n- item\n  more\n\nEnd.") == [
+        Unit("A", is_heading=True),
+        Unit("One two."),
+        Unit("item more"),
+        Unit("End."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ('He said "we stop" and "go on."', ["we stop", "go on."]),
+        ("“One,” she said, “and two.”", ["One,", "and two."]),
+        ("„Hallo Welt“ und “hi there”", ["Hallo Welt", "hi there"]),
+        ("«Oui» et « non », »Ja« und ”jo”", ["Oui", "non", "Ja", "jo"]),
+        ("‘Quiet is loud,’ he said.", ["Quiet is loud,"]),
+        ("彼は「記録は力だ」と言った", ["記録は力だ"]),
+        (
+            '**"Bold"** and _"under"_ and "a **big** one"',
+            ["Bold", "under", "a big one"],
+        ),
+        ('The "log first" rule', ["log first"]),
+        ('"over\ntwo lines"', ["over two lines"]),
+    ],
+)
+def test_a_quotation_is_what_stands_between_marks_of_any_kind(
+    text: str, quoted: list[str]
+) -> None:
+    assert quotations(text) == quoted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't say 'x' of the teams’ logs in the ‘90s, it’s Ann’s",
+        'a 5" pipe and a 6" pipe',
+        '"..." and ""',
+        '<a href="http://x.example">x</a>',
+        '[a link](http://x.example "Its title")',
+        'call `print("hello there")` now',
+        'It is\n\n```py\nprint("hello there")\n```\n\nso.',
+        '"One that is never closed',
+        '"It ends with its paragraph.\n\nNot here."',
+    ],
+)
+def test_apostrophes_inches_and_code_are_no_quotations(text: str) -> None:
+    assert quotations(text) == []
+
+
+def test_a_quotation_inside_another_is_a_part_of_it() -> None:
+    assert quotations('"She said ‘no’ and «non»," he said.') == [
+        "She said ‘no’ and «non»,"
+    ]
+
+
+def test_a_mark_that_is_never_closed_takes_no_other_with_it() -> None:
+    assert quotations('"never closed then "a real one" here') == ["a real one"]
+
+
+@given(TEXTS)
+def test_quotations_come_by_paragraph_and_are_words_of_it(text: str) -> None:
+    found = quotations_by_paragraph(text)
+    assert len(found) == len(paragraphs(text))
+    assert [each for quoted in found for each in quoted] == quotations(text)
+    assert all(any(map(str.isalnum, each)) for each in quotations(text))
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
@@ -154,6 +235,15 @@ def test_a_figure_is_the_same_with_and_without_thousands_separators() -> None:
         "1.000," * 100_000,
         "x" * 1_000_000,
         "a-" * 300_000,
+        '"' * 1_000_000,
+        '"a ' * 300_000,
+        ' "' * 500_000,
+        "“" * 1_000_000,
+        "”a" * 500_000,
+        "»a" * 500_000,
+        "‘a" * 500_000,
+        "「" * 500_000,
+        "```\n~~~\n" * 100_000,
     ],
     ids=lambda text: repr(text[:8]),
 )
@@ -162,6 +252,7 @@ def test_half_a_megabyte_of_marks_in_one_line_takes_one_pass(hostile: str) -> No
         units(hostile)
         comparable(hostile)
         word_count(hostile)
+        quotations(hostile)
         [figure_value(figure) for figure in figures(hostile)]
 
     # A daemon, so that a pass that takes minutes fails the test and holds nothing.

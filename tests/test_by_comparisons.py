@@ -51,8 +51,11 @@ def poll(table: Table, *, cards: int = 4, judges: str = "a") -> Poll:
     return poll_of(shown, results, cards=cards)
 
 
-def scores_of(table: Table, **how: int) -> dict[int, ArticleScore]:
-    return by_id(scores_of_comparisons(poll(table, **how), rng=random.Random(1)))
+def scores_of(
+    table: Table, *, cards: int = 4, judges: str = "a"
+) -> dict[int, ArticleScore]:
+    asked = poll(table, cards=cards, judges=judges)
+    return by_id(scores_of_comparisons(asked, rng=random.Random(1)))
 
 
 def in_order(cards: int) -> Table:
@@ -79,13 +82,10 @@ def test_games_stand_by_ids_whatever_was_asked_first_and_failed_ones_are_missing
 
 
 def test_beating_a_weak_card_is_worth_less_than_holding_a_strong_one() -> None:
-    scores = scores_of(
-        {
-            **{(1, 4): 0.75, (4, 1): 0.25},  # 1 wins three points of four
-            **{(2, 3): 0.5, (3, 2): 0.5},  # 2 wins half of them ...
-            **{(3, 4): 1.0, (4, 3): 0.0},  # ... against one that beats 4 outright
-        }
-    )
+    of_four = {(1, 4): 0.75, (4, 1): 0.25}  # 1 wins three points of four
+    of_three = {(2, 3): 0.5, (3, 2): 0.5}  # 2 wins half of them ...
+    outright = {(3, 4): 1.0, (4, 3): 0.0}  # ... against one that beats 4 outright
+    scores = scores_of(of_four | of_three | outright)
     assert scores[1].criteria[NAME].mean > scores[2].criteria[NAME].mean
     assert scores[2].overall > scores[1].overall
 
@@ -180,10 +180,12 @@ def test_a_card_without_an_answer_stands_in_the_middle_of_those_it_was_to_meet()
     assert met.overall == round(1 + 9 * table.shares[1], 3)
 
 
-def test_the_same_seed_draws_the_same_intervals() -> None:
+def test_the_same_chance_draws_the_same_intervals_and_another_does_not() -> None:
+    asked = poll(dict.fromkeys(permutations(range(1, 8), 2), 0.5), cards=7)
+
     def intervals(seed: int) -> list[object]:
         rng = random.Random(seed)
-        return [s.interval for s in scores_of_comparisons(poll(in_order(4)), rng=rng)]
+        return [score.interval for score in scores_of_comparisons(asked, rng=rng)]
 
     assert intervals(1) == intervals(1)
     assert intervals(1) != intervals(2)

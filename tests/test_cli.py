@@ -31,7 +31,10 @@ SMALL = ("--topic", "Why keep a log", "--target-word-count", 120)
 PARALLEL = (*SMALL, "--parallel", "--max-concurrent", 6)
 SEQUENTIAL = (*SMALL, "--enable-synthesis")
 CALLS = 5 + 6 + 18 + 3 + 4  # with the article's card, votes and comparisons
-FILES = ("pipeline_artifacts.json", "FINAL.md", "RUNNER_UP.md", "validation.json")
+FILES = (
+    *("FINAL.md", "RUNNER_UP.md", "pipeline_artifacts.json"),
+    *("provenance.json", "validation.json"),
+)
 START_S = 30.0  # for a process on a busy machine
 
 
@@ -171,9 +174,11 @@ def test_wrong_ids_in_every_reply_mix_nothing_up(cli: Cli, server: LoopbackLLM) 
     assert server.state().hits == CALLS
 
 
-def one_sentence(request: ChatRequest) -> str | None:
+def one_sentence(request: ChatRequest) -> Any:
     number = int(request.item, 16) % 1000
-    return f"Sentence {number}." if request.stage == "generate" else None
+    if request.stage == "generate":
+        return f"Sentence {number}."
+    return even_marks(request)
 
 
 def test_drafts_of_one_sentence_end_in_an_article(cli: Cli) -> None:

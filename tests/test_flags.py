@@ -1,5 +1,6 @@
 """Flags: what they make of Settings, and what bad ones get."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import post_generator
 from pipeline.errors import SettingsError
 from pipeline.flags import parse
 from pipeline.given import EXAMPLE_TOPIC, changed_settings, settings_from
+from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 FLAGS = """
@@ -19,7 +21,7 @@ FLAGS = """
 --synthesis-retries --scoring-mode --temperature --max-tokens --target-word-count
 --preset --candidate-presets --list-models --models-file --retry-count --retry-delay
 --timeout --output --output-root --resume --cleanup-old --verbose --quiet
---filter-think --no-filter-think
+--filter-think --no-filter-think --judge-presets --gate --no-gate
 """
 
 
@@ -74,6 +76,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "context file gone.md cannot be",
         ),
         (["--resume", "gone"], "gone"),
+        (["--topic", "t", "--judge-presets", "nope"], "preset nope is not in the"),
+        (["--synthesis-votes", "0"], "votes must be at least 1, got 0; use --synth"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(
@@ -96,7 +100,15 @@ def test_bad_input_gets_one_line_and_exit_code_2(
 
 @pytest.mark.parametrize(
     "argv",
-    [["--scoring-mode", "best"], ["--max-concurrent", "two"], ["--frobnicate"]],
+    [
+        ["--scoring-mode", "best"],
+        ["--max-concurrent", "two"],
+        ["--synthesis-votes", "many"],
+        ["--synthesis-votes", "2.5"],
+        ["--synthesis-votes", "Auto"],
+        ["--no-judge-presets"],
+        ["--frobnicate"],
+    ],
 )
 def test_flags_that_are_none_get_exit_code_2(
     argv: list[str], capsys: pytest.CaptureFixture[str]
@@ -105,6 +117,14 @@ def test_flags_that_are_none_get_exit_code_2(
         parse(argv)
     assert caught.value.code == 2
     assert argv[-1] in capsys.readouterr().err
+
+
+def test_votes_that_are_no_number_get_the_rule_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--synthesis-votes", "many"])
+    assert "must be a number or auto, got many" in capsys.readouterr().err
 
 
 def test_without_a_topic_the_example_is_used() -> None:
@@ -141,6 +161,40 @@ def test_every_flag_reaches_its_setting(tmp_path: Path) -> None:
     assert settings.context == ("Be brief.\n",)
     assert (settings.seed, settings.max_cost) == (7, 1.5)
     assert (settings.filter_think, settings.scoring_mode) == (False, "pairwise")
+
+
+@pytest.mark.parametrize(
+    ("argv", "name", "value"),
+    [
+        ([], "votes", 3),
+        (["--synthesis-votes", "auto"], "votes", "auto"),
+        (["--synthesis-votes", "12"], "votes", 12),
+        ([], "gate", True),
+        (["--gate"], "gate", True),
+        (["--no-gate"], "gate", False),
+        ([], "judge_presets", ()),
+        (["--judge-presets", "a"], "judge_presets", ("a",)),
+        (["--judge-presets", " a,b ,,c"], "judge_presets", ("a", "b", "c")),
+        ([], "scoring_mode", "absolute"),
+        (["--scoring-mode", "funnel"], "scoring_mode", "funnel"),
+    ],
+)
+def test_how_to_judge_reaches_the_settings_and_a_resumed_run(
+    argv: list[str], name: str, value: object
+) -> None:
+    assert getattr(settings_from(parse(["--topic", "t", *argv])), name) == value
+    changed = changed_settings(parse(["--resume", "d", *argv]))
+    assert changed == ({name: value} if argv else {})
+
+
+@pytest.mark.parametrize("votes", [4, "auto"])
+def test_how_to_judge_is_kept_for_a_resume(votes: object) -> None:
+    argv = ["--topic", "t", "--synthesis-votes", str(votes), "--no-gate"]
+    argv += ["--judge-presets", "a,b", "--scoring-mode", "funnel"]
+    settings = settings_from(parse(argv))
+    kept = json.loads(json.dumps(settings.as_dict()))
+    assert Settings.from_dict(kept) == settings
+    assert settings.votes == votes
 
 
 def test_only_what_was_given_changes_a_resumed_run() -> None:

@@ -1,5 +1,6 @@
 """SYNTHESIZE and VALIDATE in turn: the best attempt, and what is on disk when."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,11 +9,12 @@ import pytest
 
 from pipeline.errors import EndpointRejected, ItemRejected, LLMError
 from pipeline.fuse import Fused, fuse
+from pipeline.grounding.provenance import ungrounded
+from pipeline.grounding.sources import Sources
 from pipeline.items import Watch
-from pipeline.validate import Sources
 from tests.stage_fakes import BRIEF, Asked, Stand, blueprint, stand
 
-SOURCES = Sources(brief=replace(BRIEF, words=20), drafts=["Each took 3 calls."])
+SOURCES = Sources(brief=replace(BRIEF, words=20), drafts={1: "Each took 3 calls."})
 GOOD = (
     "# Logs win\n\nNobody remembers last May. Write one line today, and old arguments"
     " end before they start again in your team."
@@ -135,3 +137,89 @@ def test_a_verdict_that_cannot_be_had_leaves_the_article() -> None:
 def test_what_ends_the_run_is_raised_also_from_a_later_attempt() -> None:
     with pytest.raises(EndpointRejected):
         Desk([ONE_WRONG, EndpointRejected("quota")]).fuse()
+
+
+DRAFTS = {
+    1: "# Logs win\n\nEach answer took 3 calls. Nobody remembers last May.",
+    2: "“We stopped guessing and started to listen,” said Ann. Write one line today.",
+}
+INVENTED = (
+    "# Logs win\n\nNobody remembers last May. It cost 4,700 hours and took 3 calls."
+    " “We quit guessing and began to listen,” said Ann of 18 teams, and a “warm” team"
+    " agreed. Write one line today."
+)
+
+
+def mended(prompt: str) -> str:
+    """The earlier article of the prompt with what the findings name, mended."""
+    (article,) = re.findall(r"<(article-\w+)>\n(.*?)\n</\1>", prompt, re.DOTALL)
+    (findings,) = re.findall(r"<(findings-\w+)>\n(.*?)\n</\1>", prompt, re.DOTALL)
+    text = str(article[1])
+    for finding in findings[1].splitlines():
+        if figure := re.search(r"The figure (\S+) is in no draft", finding):
+            text = text.replace(figure[1], "many")
+        elif altered := re.search(r'"(.+)" is altered.* says: “(.+?)”', finding):
+            text = text.replace(altered[1], altered[2])
+        elif scare := re.search(r'Nobody says "(.+)" in', finding):
+            text = text.replace(f"“{scare[1]}”", scare[1])
+    return text
+
+
+class ObedientWriter(Desk):
+    """Invents at first, and then mends what it is told of and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__([INVENTED])
+        self.told: list[str] = []
+
+    def _answer(self, asked: Asked) -> Any:
+        if asked.stage == "synthesize" and asked.attempt > 1:
+            self.told = re.findall(r"^- (.*)$", asked.user, re.MULTILINE)
+            return mended(asked.user)
+        return super()._answer(asked)
+
+    def fuse(self, retries: int = 3, watch: Watch | None = None) -> Fused:
+        return fuse(
+            blueprint(),
+            Sources(brief=replace(BRIEF, words=36), drafts=DRAFTS),
+            retries=retries,
+            on_article=self.events.append,
+            client=self.stand.client,
+            watch=watch or Watch(),
+        )
+
+
+def test_what_is_invented_is_found_and_gone_after_an_obedient_writer_s_next_try() -> (
+    None
+):
+    first = ObedientWriter().fuse(retries=0)
+    wrong = [(t.kind, t.text, t.found) for t in ungrounded(first.traces)]
+    assert wrong == [
+        ("figure", "4,700", "nowhere"),
+        ("quotation", "We quit guessing and began to listen,", "altered"),
+        ("figure", "18", "nowhere"),
+        ("quotation", "warm", "nowhere"),
+    ]
+    assert not first.validation.passed
+    desk = ObedientWriter()
+    fused = desk.fuse()
+    assert len(desk.told) == 4
+    assert fused.validation.attempt == 2
+    assert (fused.validation.passed, fused.validation.findings) == (True, ())
+    assert ungrounded(fused.traces) == []
+    assert "“We stopped guessing and started to listen,” said Ann" in fused.article
+
+
+def test_the_traces_are_those_of_the_article_that_is_kept() -> None:
+    fused = Desk([TWO_WRONG, ONE_WRONG, TWO_WRONG]).fuse(retries=2)
+    assert "77" not in [trace.text for trace in fused.traces]
+    assert fused.traces[0].text == "Logs lose"
+
+
+def test_every_attempt_is_shown_the_passages_that_the_blueprint_names() -> None:
+    desk = ObedientWriter()
+    desk.fuse()
+    prompts = [asked.user for asked in desk.stand.asked if asked.stage == "synthesize"]
+    assert len(prompts) == 2
+    for prompt in prompts:
+        assert "Draft 1: Each answer took 3 calls. Nobody remembers last May." in prompt

@@ -100,6 +100,10 @@ def test_an_empty_file_leaves_the_builtin_model(tmp_path: Path) -> None:
             " 1, got 0; mend it",
         ),
         (
+            "presets:\n  p:\n    provider: x\n    family: ''",
+            "line 4, presets.p.family: string should have at least 1 character",
+        ),
+        (
             "presets:\n  p:\n    provider: x\n    temperature: .nan",
             "line 4, presets.p.temperature: input should be",
         ),

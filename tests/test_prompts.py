@@ -19,12 +19,14 @@ from pipeline.blocks import (
     brief_block,
     card_block,
     numbered_block,
+    sources_block,
 )
 from pipeline.candidates import write_candidate
 from pipeline.criteria import CRITERIA
 from pipeline.elements import card_with_labels
 from pipeline.errors import PipelineError
 from pipeline.extract import extract_article_card
+from pipeline.grounding.sources import Sources
 from pipeline.llm.client import ChatClient
 from pipeline.llm.presets import Preset
 from pipeline.pairwise import Comparison, compare_cards
@@ -35,7 +37,7 @@ from pipeline.select import select_elements
 from pipeline.short.score import card_lines
 from pipeline.synthesize import Attempt, synthesize_article
 from pipeline.text_safety import clean_text
-from pipeline.validate import Sources, validate_article
+from pipeline.validate import validate_article
 from tests.stage_fakes import (
     BRIEF,
     DRAFT,
@@ -129,6 +131,9 @@ BUILDERS: dict[str, Callable[[str], str]] = {
     "labels": lambda text: card_with_labels(hostile_card(clean_text(text)), None),
     "short card": lambda text: card_lines(hostile_card(clean_text(text))),
     "blueprint": lambda text: blueprint_block(hostile_blueprint(clean_text(text))),
+    "sources": lambda text: sources_block(
+        [Passage(article_id=1, text=text), Passage(article_id=2, text=text)]
+    ),
     "short blueprint": lambda text: blueprint_lines(
         hostile_blueprint(clean_text(text))
     ),
@@ -168,8 +173,9 @@ def ask_every_stage(text: str, client: ChatClient) -> None:
     compare_cards(Comparison(first=cards[0], second=cards[1]), CRITERIA, client=client)
     select_elements(brief, cards, [], client=client)
     attempt = Attempt(number=2, earlier=text, findings=[finding])
-    synthesize_article(brief, plan, attempt, client=client)
-    sources = Sources(brief=brief, drafts=[text])
+    passages = [Passage(article_id=1, text=text)]
+    synthesize_article(brief, plan, attempt, passages=passages, client=client)
+    sources = Sources(brief=brief, drafts={1: text})
     validate_article(text, plan, sources, client=client)
 
 
@@ -233,7 +239,7 @@ STAGES: dict[str, Callable[[ChatClient], object]] = {
     ),
     "synthesize": lambda client: synthesize_article(BRIEF, blueprint(), client=client),
     "validate": lambda client: validate_article(
-        DRAFT, blueprint(), Sources(brief=BRIEF, drafts=[DRAFT]), client=client
+        DRAFT, blueprint(), Sources(brief=BRIEF, drafts={1: DRAFT}), client=client
     ),
 }
 REPLIES = [

@@ -145,6 +145,7 @@ def test_everything_is_written_as_soon_as_it_exists() -> None:
         "runner-up",
         "article",
         "validation",
+        "provenance",
         "pipeline_artifacts",
     ]
 
@@ -309,7 +310,7 @@ def test_drafts_of_one_sentence_end_in_an_article() -> None:
             return f"Draft {asked.item_id} is one sentence."
         return None
 
-    run = Run(answer)
+    run = Run(both(answer, gate_says("tie")))
     result = run.go()
     assert result.delivered == "synthesis"
     assert len(result.judged.cards) == 3

@@ -4,8 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pipeline.gate import GateOutcome, GateReport, GateVote
 from pipeline.job import Job
-from pipeline.records import ArticleCandidate, ArticleScore, Brief, FailedItem, Judged
+from pipeline.records import (
+    ArticleCandidate,
+    ArticleScore,
+    Brief,
+    FailedItem,
+    Judged,
+)
 from pipeline.result import Result
 from pipeline.summary import summary
 from tests.stage_fakes import score
@@ -18,7 +27,8 @@ def a_result(
 ) -> Result:
     job = Job(brief=Brief(topic="t"), plans=[], failed=lambda: list(failed))
     drafts = [
-        ArticleCandidate(article_id=n, preset="p", model="m", text="x") for n in (1, 2)
+        ArticleCandidate(article_id=n, preset=f"p{n}", model="m", text="x")
+        for n in (1, 2)
     ]
     return Result(job=job, judged=Judged(drafts, [], list(scores)), **changed)
 
@@ -82,3 +92,66 @@ def test_one_draft_of_one_is_no_best_draft() -> None:
     result.delivered, result.article = "draft", "x"
     shown = summary(result, path=FOLDER, article=FOLDER / "a.md")
     assert shown == f"draft: {FOLDER}/a.md"
+
+
+def gate(outcome: GateOutcome, **changes: Any) -> GateReport:
+    vote = GateVote(first="article", round=1, article_points=0.5)
+    return GateReport(
+        **{
+            "draft": 2,
+            "judge": "ann",
+            "judge_wrote": (),
+            "compared": "articles",
+            "votes": (vote,) * 4,
+            "abstained": 0,
+            "outcome": outcome,
+            **changes,
+        }
+    )
+
+
+def gate_line(report: GateReport | None) -> list[str]:
+    result = a_result(delivered="synthesis", article="x", best_draft=2, gate=report)
+    shown = summary(result, path=FOLDER, article=FOLDER / "a.md").splitlines()
+    return [line for line in shown if line.startswith("compared with")]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"),
+    [
+        ("article", "the article is better"),
+        ("draft", "draft 2 is better"),
+        ("tie", "a tie, so the article"),
+        ("not decided", "not decided"),
+        ("not compared", "no comparison could be had"),
+    ],
+)
+def test_every_outcome_of_the_gate_is_said(outcome: GateOutcome, said: str) -> None:
+    (line,) = gate_line(gate(outcome))
+    assert line.startswith(f"compared with draft 2: {said}")
+
+
+def test_the_gate_s_line_says_what_was_compared_and_by_whom() -> None:
+    (line,) = gate_line(gate("tie"))
+    assert "(4 comparisons of the articles in both orders by ann, whose" in line
+    (line,) = gate_line(
+        gate("tie", compared="cards", judge_wrote=("article", "draft"), votes=())
+    )
+    assert "(0 comparisons of the cards" in line
+    assert "whose family wrote the article and the draft" in line
+    assert gate_line(None) == []
+
+
+def test_what_was_not_delivered_is_named_beside_what_was() -> None:
+    result = a_result(delivered="synthesis", article="x", best_draft=2, runner_up="y")
+    paths = {"path": FOLDER, "article": FOLDER / "a_FINAL.md"}
+    kept = FOLDER / "a_RUNNER_UP.md"
+    assert summary(result, **paths).splitlines()[:2] == [
+        f"article: {FOLDER}/a_FINAL.md",
+        f"beside it, draft 2: {kept}",
+    ]
+    result.delivered = "draft"
+    assert summary(result, **paths).splitlines()[:2] == [
+        f"best draft: {FOLDER}/a_FINAL.md",
+        f"beside it, the article made of all drafts: {kept}",
+    ]

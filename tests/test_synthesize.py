@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.llm.presets import Preset
-from pipeline.records import Brief, Finding
+from pipeline.records import Brief, Finding, Passage
 from pipeline.synthesize import Attempt, synthesize_article, word_range
 from tests.stage_fakes import BRIEF, FULL, SHORT, blueprint, stand
 
@@ -59,6 +59,33 @@ def test_the_article_has_neither_thoughts_nor_a_fence() -> None:
     assert synthesize_article(BRIEF, blueprint(), client=one.client) == (
         "# Logs win\n\nText."
     )
+
+
+PASSAGES = [
+    Passage(article_id=3, text="Ann said “no”. It took 3."),
+    Passage(article_id=1, text="Words."),
+]
+
+
+def test_the_writer_gets_the_passages_with_the_numbers_of_their_drafts() -> None:
+    one = stand()
+    synthesize_article(BRIEF, blueprint(), passages=PASSAGES, client=one.client)
+    shown = one.asked[0].user
+    assert "Draft 3: Ann said “no”. It took 3.\n\nDraft 1: Words." in shown
+    assert shown.index("Logs win") < shown.index("Draft 3") < shown.index("Markdown")
+
+
+def test_without_passages_the_prompt_has_no_block_for_them() -> None:
+    one = stand()
+    synthesize_article(BRIEF, blueprint(), client=one.client)
+    assert "sources-" not in one.asked[0].user
+
+
+def test_a_small_model_s_prompt_is_the_same_with_passages() -> None:
+    one = stand(preset=SHORT)
+    synthesize_article(BRIEF, blueprint(), client=one.client)
+    synthesize_article(BRIEF, blueprint(), passages=PASSAGES, client=one.client)
+    assert one.asked[0].body == one.asked[1].body
 
 
 def test_a_small_model_gets_the_blueprint_as_lines() -> None:

@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 
 from pipeline.errors import EndpointRejected, ItemRejected, LLMError
+from pipeline.grounding.sources import Sources
 from pipeline.records import Finding
-from pipeline.validate import Sources, code_findings, validate_article
-from tests.stage_fakes import BRIEF, SHORT, Answer, blueprint, stand
+from pipeline.validate import code_findings, validate_article
+from tests.stage_fakes import BRIEF, FULL, SHORT, Answer, blueprint, stand
 
-DRAFTS = ["Each answer took 3 calls.", "In 2019 it cost 1,500 hours."]
+DRAFTS = {
+    1: "# Logs win\n\nEach answer took 3 calls.",
+    2: "In 2019 it cost 1,500 hours.",
+}
 SOURCES = Sources(brief=replace(BRIEF, words=20), drafts=DRAFTS)
 BODY = (
     "Nobody remembers last May. Write one line today, and old arguments end before"
@@ -84,9 +88,74 @@ def test_a_number_must_stand_in_a_draft_or_in_the_brief(
     assert checks(article) == (["figures"] if is_found else [])
 
 
+def quotation_findings(text: str) -> list[Finding]:
+    article = GOOD.replace("in your team.", f"\n\n{text}")
+    found = code_findings(article, blueprint(), SOURCES, words=20)
+    return [finding for finding in found if finding.check == "quotations"]
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ('"each answer took"', None),
+        ("“Each answer took 3 calls,” he said.", None),
+        ('"each answer takes"', "major"),
+        ("«nobody ever asks»", "major"),
+        ("“Ann” said so.", "major"),
+        ('a "good enough" log', "minor"),
+        ('a "pull" too', "minor"),
+    ],
+)
+def test_a_quotation_without_a_source_is_as_grave_as_it_is_long_or_a_name(
+    text: str, severity: str | None
+) -> None:
+    found = [finding.severity for finding in quotation_findings(text)]
+    assert found == ([severity] if severity else [])
+
+
+def test_an_altered_quotation_is_told_what_the_source_says() -> None:
+    (finding,) = quotation_findings("“Each answer takes calls,” he said.")
+    assert '"Each answer takes calls,"' in finding.detail
+    assert "Draft 1 says: Each answer took 3 calls." in finding.detail
+
+
+def test_an_invented_quotation_is_to_be_taken_out() -> None:
+    (finding,) = quotation_findings("“Giraffes seldom keep notebooks,” he said.")
+    assert "Giraffes seldom keep notebooks" in finding.detail
+    assert "take it out" in finding.detail
+
+
+def test_what_stands_twice_without_a_source_is_one_finding() -> None:
+    assert len(quotation_findings("“Ann” said so.\n\nTo “Ann” it is.")) == 1
+
+
+def test_a_long_text_between_two_marks_makes_a_short_finding() -> None:
+    (finding,) = quotation_findings(f'"{"giraffe " * 9_000}end"')
+    assert len(finding.detail) < 1_000
+
+
+def test_quotations_of_brief_and_background_are_known() -> None:
+    brief = replace(BRIEF, topic="Why “done” lies", context=("Say «ship it now».",))
+    sources = Sources(brief=brief, drafts={})
+    article = GOOD.replace("in your team", '"done" and "Ship it now."')
+    assert code_findings(article, blueprint(), sources, words=20) == []
+
+
+def test_a_phrase_that_only_the_blueprint_knows_is_no_finding() -> None:
+    sources = Sources(brief=BRIEF, drafts={})
+    assert code_findings(GOOD, blueprint(), sources, words=20) == []
+
+
+def test_the_reader_sees_the_passages_and_the_small_one_does_not() -> None:
+    for preset, is_shown in ((FULL, True), (SHORT, False)):
+        one = stand(preset=preset)
+        validate_article(GOOD, blueprint(), SOURCES, client=one.client)
+        assert ("Draft 1: Each answer took 3 calls." in one.asked[0].user) is is_shown
+
+
 def test_numbers_of_brief_and_background_are_known() -> None:
     brief = replace(BRIEF, topic="In 1999", context=("and 47 teams",))
-    sources = Sources(brief=brief, drafts=[])
+    sources = Sources(brief=brief, drafts={})
     article = GOOD.replace("in your team", "in 1999 and 47")
     assert code_findings(article, blueprint(), sources, words=20) == []
 
@@ -98,8 +167,8 @@ def test_code_findings_are_the_same_every_time() -> None:
         == checks(bad)
         == [
             "headline",
-            "phrases",
             "length",
+            "phrases",
             "figures",
             "figures",
         ]

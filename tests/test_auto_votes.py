@@ -1,0 +1,189 @@
+"""Which cards get further votes, how many, and when it ends."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.judging.auto import (
+    MOST_VOTES,
+    OPENING_VOTES,
+    further_votes,
+    next_votes,
+    open_cards,
+)
+
+Votes = dict[int, list[float]]
+Asked = dict[int, int]
+marks = st.floats(min_value=1.0, max_value=10.0)
+
+
+@st.composite
+def standings(draw: st.DrawFn) -> tuple[Votes, Asked]:
+    """Cards with votes asked for, of which some failed; within the budget or not."""
+    ids = draw(st.lists(st.integers(1, 40), min_size=1, max_size=8, unique=True))
+    votes = {
+        card: draw(st.lists(marks, max_size=MOST_VOTES)) if draw(st.booleans()) else []
+        for card in ids
+    }
+    asked = {
+        card: draw(st.integers(max(OPENING_VOTES, len(cast)), MOST_VOTES))
+        for card, cast in votes.items()
+    }
+    return votes, asked
+
+
+def spent(asked: Mapping[int, int]) -> int:
+    return sum(asked.values()) - OPENING_VOTES * len(asked)
+
+
+def rounds_until_the_end(
+    truth: Sequence[float], *, rng: random.Random, fails: float = 0.0
+) -> tuple[Asked, int]:
+    """Play it out with votes that fail now and then."""
+    asked = dict.fromkeys(range(len(truth)), OPENING_VOTES)
+    votes: Votes = {card: [] for card in asked}
+    more: Mapping[int, int] = asked
+    rounds = 0
+    while more:
+        rounds += 1
+        assert rounds < 100, "it goes on for ever"
+        for card, count in more.items():
+            cast = [rng.gauss(truth[card], 1.0) for _ in range(count)]
+            votes[card] += [vote for vote in cast if rng.random() >= fails]
+        more = next_votes(votes, asked)
+        asked = {card: asked[card] + more.get(card, 0) for card in asked}
+    return asked, rounds
+
+
+@given(standings())
+def test_no_card_is_asked_beyond_the_most(standing: tuple[Votes, Asked]) -> None:
+    votes, asked = standing
+    for card, count in next_votes(votes, asked).items():
+        assert count > 0
+        assert asked[card] + count <= MOST_VOTES
+
+
+@given(standings())
+def test_the_budget_is_never_exceeded(standing: tuple[Votes, Asked]) -> None:
+    votes, asked = standing
+    more = sum(next_votes(votes, asked).values())
+    assert more <= max(0, further_votes(len(asked)) - spent(asked))
+
+
+@given(standings())
+def test_only_open_cards_are_asked_about_and_few_in_a_round(
+    standing: tuple[Votes, Asked],
+) -> None:
+    votes, asked = standing
+    more = next_votes(votes, asked)
+    assert set(more) <= set(open_cards(votes))
+    assert len(more) <= 3
+    assert max(more.values(), default=0) <= 2
+
+
+@given(standings(), st.randoms())
+def test_the_order_in_which_votes_came_changes_nothing(
+    standing: tuple[Votes, Asked], rng: random.Random
+) -> None:
+    votes, asked = standing
+    ids = rng.sample(sorted(votes), len(votes))
+    shuffled = {card: rng.sample(votes[card], len(votes[card])) for card in ids}
+    again = {card: asked[card] for card in rng.sample(ids, len(ids))}
+    assert list(next_votes(shuffled, again).items()) == list(
+        next_votes(votes, asked).items()
+    )
+
+
+@given(standings())
+def test_what_is_given_is_left_as_it_was(standing: tuple[Votes, Asked]) -> None:
+    votes, asked = standing
+    before = {card: list(cast) for card, cast in votes.items()}, dict(asked)
+    next_votes(votes, asked)
+    assert (votes, asked) == before
+
+
+@given(
+    st.lists(marks, min_size=1, max_size=15),
+    st.sampled_from([0.0, 0.3, 1.0]),
+    st.data(),
+)
+def test_it_ends_within_the_budget_even_when_votes_fail_for_ever(
+    truth: list[float], fails: float, data: st.DataObject
+) -> None:
+    rng = random.Random(data.draw(st.integers(0, 1000)))
+    asked, _ = rounds_until_the_end(truth, rng=rng, fails=fails)
+    assert spent(asked) <= further_votes(len(asked))
+    assert max(asked.values()) <= MOST_VOTES
+
+
+def test_a_card_whose_votes_all_fail_is_given_up_and_the_rest_goes_on() -> None:
+    votes: Votes = {1: [], 2: [6.0, 7.0], 3: [6.1, 7.1]}
+    more = next_votes(votes, {1: 2, 2: 2, 3: 2})
+    assert set(more) == {2, 3}
+
+
+def test_nothing_is_asked_when_the_leader_is_apart() -> None:
+    votes = {1: [8.0, 8.2], 2: [6.0, 6.2], 3: [5.0, 5.2]}
+    assert open_cards(votes) == []
+    assert next_votes(votes, dict.fromkeys(votes, 2)) == {}
+
+
+def test_who_is_last_does_not_matter_when_the_top_is_settled() -> None:
+    votes = {1: [8.0, 8.2], 2: [6.0, 6.2], 3: [6.0, 6.2], 4: [6.0, 6.2]}
+    assert next_votes(votes, dict.fromkeys(votes, 2)) == {}
+
+
+def test_the_leader_and_the_two_closest_get_two_votes_each() -> None:
+    votes = {1: [4.0, 6.0], 2: [6.0, 8.0], 3: [5.5, 7.5], 4: [5.8, 7.8], 5: [5.6, 7.6]}
+    assert open_cards(votes) == [2, 4, 5, 3]
+    assert next_votes(votes, dict.fromkeys(votes, 2)) == {2: 2, 4: 2, 5: 2}
+
+
+def test_a_leader_is_apart_at_one_standard_error_of_the_difference() -> None:
+    # Votes scatter with variance 2: the error of a difference of means is 1.41.
+    apart = {1: [6.0, 8.0], 2: [4.5, 6.5]}
+    close = {1: [6.0, 8.0], 2: [4.7, 6.7]}
+    assert open_cards(apart) == []
+    assert open_cards(close) == [1, 2]
+
+
+def test_judges_brought_to_one_level_leave_more_doubt() -> None:
+    votes = {1: [6.0, 8.0], 2: [4.5, 6.5], 3: [1.0, 3.0]}
+    assert open_cards(votes) == []
+    assert open_cards(votes, judges=2) == [1, 2]
+    assert set(next_votes(votes, dict.fromkeys(votes, 2), judges=2)) == {1, 2}
+
+
+def test_the_last_votes_of_the_budget_go_to_the_leader_first() -> None:
+    votes = {1: [6.0, 8.0], 2: [5.9, 7.9], 3: [5.8, 7.8]}
+    budget = further_votes(len(votes))
+    asked = {1: 2 + budget // 2, 2: 2 + (budget - 1) - budget // 2, 3: 2}
+    assert next_votes(votes, asked) == {1: 1}
+
+
+def test_a_card_that_has_the_most_votes_leaves_them_to_the_others() -> None:
+    votes = {1: [6.0, 8.0], 2: [5.9, 7.9]}
+    assert next_votes(votes, {1: MOST_VOTES, 2: 2}) == {2: 2}
+    assert next_votes(votes, {1: MOST_VOTES - 1, 2: 2}) == {1: 1, 2: 2}
+
+
+def test_single_votes_say_nothing_so_all_are_open() -> None:
+    assert open_cards({1: [9.0], 2: [2.0]}) == [1, 2]
+
+
+def test_one_card_needs_no_further_votes() -> None:
+    assert next_votes({1: [5.0, 7.0]}, {1: 2}) == {}
+
+
+def test_equal_cards_are_told_by_their_number() -> None:
+    votes = {9: [6.0, 8.0], 4: [6.0, 8.0], 7: [6.0, 8.0]}
+    assert open_cards(votes) == [4, 7, 9]
+
+
+def test_a_settled_field_takes_one_round_and_an_even_one_takes_the_budget() -> None:
+    settled, rounds = rounds_until_the_end([9.0, 3.0, 2.0], rng=random.Random(1))
+    assert (set(settled.values()), rounds) == ({OPENING_VOTES}, 1)
+    many = [rounds_until_the_end([6.0] * 5, rng=random.Random(n)) for n in range(20)]
+    assert max(spent(asked) for asked, _ in many) == further_votes(5)

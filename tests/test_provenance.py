@@ -1,0 +1,294 @@
+"""Where the article has it from: figures, quotations, phrases, headline."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.article_text import numbers, paragraphs, quotations
+from pipeline.grounding.provenance import (
+    LONGEST_PASSAGE,
+    provenance_record,
+    trace_article,
+    ungrounded,
+)
+from pipeline.grounding.sources import Sources
+from pipeline.records import BlueprintSection, Passage, Trace
+from tests.stage_fakes import BRIEF, DRAFT, TEXTS, blueprint
+
+OTHER = """# Notes pay
+
+In 2019 it cost 1,500 hours. "We stopped guessing and started to listen," said Ann.
+
+- “Deep Six” is its name. Ann left in May.
+"""
+DRAFTS = {1: DRAFT, 2: OTHER}
+
+
+def traced(
+    article: str, drafts: Mapping[int, str] = DRAFTS, **changes: Any
+) -> list[Trace]:
+    sources = Sources(brief=BRIEF, drafts=drafts)
+    return trace_article(article, blueprint(**changes), sources)
+
+
+def only(kind: str, article: str, drafts: Mapping[int, str] = DRAFTS) -> Trace:
+    (found,) = [trace for trace in traced(article, drafts) if trace.kind == kind]
+    return found
+
+
+def names(*own: int) -> dict[str, Any]:
+    """A blueprint that names these drafts and no other."""
+    first, *rest = (Passage(article_id=n, text=f"Text {n}.") for n in own)
+    section = BlueprintSection(heading="", points=tuple(rest))
+    return {
+        "headline": first,
+        "opening_hook": first,
+        "core_argument": first,
+        "sections": (section,),
+        "preserved_phrases": (),
+    }
+
+
+def test_traces_come_in_reading_order_with_the_headline_first() -> None:
+    article = (
+        "# Logs win\n\nIt took 12 days. “Deep Six” and 3 calls.\n\n"
+        "Write one line today. In 2019, done."
+    )
+    assert [(t.kind, t.text) for t in traced(article)] == [
+        ("headline", "Logs win"),
+        ("figure", "12"),
+        ("quotation", "Deep Six"),
+        ("figure", "3"),
+        ("phrase", "Write one line today."),
+        ("figure", "2019"),
+    ]
+
+
+def test_a_trace_says_where_it_stands_in_the_article_and_in_the_source() -> None:
+    assert only("figure", "# A\n\nNo number. It took 12 days, twice 12.") == Trace(
+        kind="figure",
+        text="12",
+        passage="It took 12 days, twice 12.",
+        source=1,
+        source_passage="We lost 12 days to one old argument!",
+        found="word for word",
+    )
+
+
+@pytest.mark.parametrize(
+    ("figure", "found"),
+    [
+        ("1,500", "word for word"),
+        ("1500", "same value"),
+        ("1.500", "same value"),
+        ("15", "nowhere"),
+        ("500", "nowhere"),
+        ("1,5", "nowhere"),
+        ("150", "nowhere"),
+    ],
+)
+def test_a_figure_must_stand_whole_in_the_source(figure: str, found: str) -> None:
+    trace = only("figure", f"It cost {figure} hours.")
+    assert trace.found == found
+    assert trace.source == (None if found == "nowhere" else 2)
+
+
+def test_a_figure_is_traced_in_each_sentence_that_has_it() -> None:
+    article = (
+        "It took 12 days. She asked 3 times, 3 calls each.\n\nIt took 12 days more."
+    )
+    assert [t.text for t in traced(article) if t.kind == "figure"] == ["12", "3", "12"]
+
+
+def test_a_figure_comes_from_the_passage_most_like_the_sentence() -> None:
+    drafts = {
+        1: "We hired 12 people.",
+        2: "The old argument lasted 12 days. Then 12 people came.",
+    }
+    trace = only("figure", "That argument lasted for 12 days.", drafts)
+    assert (trace.source, trace.source_passage) == (
+        2,
+        "The old argument lasted 12 days.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("named", "source"), [((4, 3), 3), ((2,), 2), ((9,), 1), ((4,), 4)]
+)
+@pytest.mark.parametrize("words", ["“yes we can”", "It took 12 days."])
+def test_of_equal_drafts_those_that_the_blueprint_names_then_the_lowest_id(
+    words: str, named: tuple[int, ...], source: int
+) -> None:
+    text = "“Yes we can.” It took 12 days."
+    drafts = dict.fromkeys((4, 3, 2, 1), text)
+    (trace,) = [
+        t
+        for t in traced(words, drafts, **names(*named))
+        if t.kind in {"figure", "quotation"}
+    ]
+    assert trace.source == source
+
+
+def test_a_draft_is_preferred_whose_passage_in_the_blueprint_has_the_words() -> None:
+    drafts = dict.fromkeys((1, 2), "He said “yes we can” to it.")
+    passage = Passage(article_id=2, text="He said “yes we can” to it.")
+    changes = {**names(1), "opening_hook": passage}
+    (_, trace) = traced("# A\n\n“Yes we can.”", drafts, **changes)
+    assert trace.source == 2
+
+
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        '"We stopped guessing and started to listen."',
+        "“we stopped guessing,”",
+        "«Started to listen»",
+        "„Deep Six“",
+        '"We **stopped** guessing"',
+        '"Ann left in May"',
+    ],
+)
+def test_a_quotation_that_stands_word_for_word_is_grounded(quotation: str) -> None:
+    trace = only("quotation", f"It is so: {quotation} and so.")
+    assert (trace.source, trace.found) == (2, "word for word")
+
+
+@pytest.mark.parametrize("quotation", ["“Deep Seven”", "“An”", "“eep six”", "“sixth”"])
+def test_a_name_that_is_not_quite_it_is_nowhere(quotation: str) -> None:
+    trace = only("quotation", f"It is {quotation}.")
+    assert (trace.source, trace.found) == (None, "nowhere")
+
+
+def test_an_altered_quotation_has_the_draft_and_its_sentence_and_no_ground() -> None:
+    trace = only("quotation", "So: “We quit guessing and began to listen,” said Ann.")
+    assert (trace.source, trace.found, trace.is_grounded) == (2, "altered", False)
+    assert trace.source_passage == (
+        '"We stopped guessing and started to listen," said Ann.'
+    )
+    assert trace.passage == "So: “We quit guessing and began to listen,” said Ann."
+
+
+def test_an_altered_quotation_of_two_sentences_is_close_to_two() -> None:
+    drafts = {1: "One thing. We stopped guessing early. Nobody missed it. End."}
+    article = "“We stopped guessing late. Nobody missed that.”"
+    trace = only("quotation", article, drafts)
+    assert trace.found == "altered"
+    assert "We stopped guessing early. Nobody missed it." in (
+        trace.source_passage or ""
+    )
+
+
+@pytest.mark.parametrize(
+    "quotation",
+    [
+        "“We and they and it were to be”",
+        "“Giraffes never guessed anything useful today”",
+    ],
+)
+def test_a_quotation_with_no_more_than_a_word_of_a_source_is_invented(
+    quotation: str,
+) -> None:
+    trace = only("quotation", f"He said {quotation} then.")
+    assert (trace.source, trace.source_passage, trace.found) == (None, None, "nowhere")
+
+
+def test_what_the_user_gave_is_a_source() -> None:
+    brief = replace(
+        BRIEF, topic="Why “done” lies", context=("No.", "All 47 «ship it».")
+    )
+    sources = Sources(brief=brief, drafts=DRAFTS)
+    found = trace_article("“Done”, 47, “ship it”", blueprint(), sources)
+    assert {t.text: t.source for t in found if t.kind in {"figure", "quotation"}} == {
+        "Done": "brief",
+        "47": "background",
+        "ship it": "background",
+    }
+
+
+def test_a_phrase_has_its_own_draft_or_another_or_none() -> None:
+    def phrase(text: str, own: int) -> Trace:
+        passage = Passage(article_id=own, text=text)
+        found = traced(f"# A\n\nOh. {text}", preserved_phrases=(passage,))
+        return next(trace for trace in found if trace.kind == "phrase")
+
+    both = phrase("Ann left in May.", 2)
+    assert (both.source, both.passage, both.found) == (
+        2,
+        "Ann left in May.",
+        "word for word",
+    )
+    assert phrase("Ann left in May.", 1).source == 2
+    assert (phrase("Not there.", 1).source, phrase("Not there.", 1).found) == (
+        None,
+        "nowhere",
+    )
+
+
+def test_a_phrase_that_the_article_lacks_is_missing_and_comes_last() -> None:
+    last = traced("# Logs win\n\nNothing but 3 calls.")[-1]
+    assert (last.kind, last.found, last.passage) == ("phrase", "missing", "")
+    assert (last.source, last.is_grounded) == (1, False)
+
+
+def test_a_headline_is_traced_to_the_draft_of_the_blueprint() -> None:
+    drafts = {1: "# Other", 2: "# Logs win", 3: "# Logs win"}
+    headline = Passage(article_id=3, text="Logs win")
+    assert traced("# **Logs win**", drafts, headline=headline)[0].source == 3
+    assert traced("# Logs win", drafts)[0].source == 2
+    assert traced("# Logs rule", drafts)[0].found == "nowhere"
+
+
+def test_quotations_in_a_headline_are_traced_too() -> None:
+    drafts = {1: "# Why “done” lies\n\nText."}
+    found = traced("# Why “done” lies", drafts)
+    assert [(t.kind, t.source) for t in found[:2]] == [
+        ("headline", 1),
+        ("quotation", 1),
+    ]
+
+
+def test_a_sentence_without_end_is_shown_in_part() -> None:
+    trace = only("figure", "word " * 9_000 + "12", {1: "word " * 9_000 + "12"})
+    assert trace.is_grounded
+    assert len(trace.passage) < LONGEST_PASSAGE + 10
+    assert len(trace.source_passage or "") < LONGEST_PASSAGE + 10
+
+
+def test_the_record_counts_and_is_json() -> None:
+    found = traced("# Logs win\n\n“Nobody ever said that,” in 77 or 3.")
+    record = json.loads(json.dumps(provenance_record(found)))
+    assert record["ungrounded"] == len(ungrounded(found)) == 3
+    assert record["grounded"] == 2
+    assert [each["found"] for each in record["traces"]] == [t.found for t in found]
+    assert record["traces"][0]["source"] == 1
+
+
+MARKED = st.lists(
+    st.sampled_from(
+        ['"', "“", "”", "„", "«", "»", "‘", "’", " ", "\n\n", ". ", "12", "1,000"]
+    )
+    | TEXTS,
+    max_size=20,
+).map("".join)
+
+
+@given(MARKED, MARKED)
+def test_no_text_is_too_strange_to_be_traced(article: str, draft: str) -> None:
+    found = traced(article, {1: draft})
+    assert found == traced(article, {1: draft})
+    figures = {each for part in paragraphs(article) for each in numbers(part.text)}
+    assert figures <= {trace.text for trace in found if trace.kind == "figure"}
+
+
+@given(MARKED)
+def test_every_quotation_and_figure_of_a_draft_is_grounded(draft: str) -> None:
+    found = traced(draft, {1: draft})
+    for trace in found:
+        if trace.kind in {"quotation", "figure"}:
+            assert trace.is_grounded, trace
+    assert {t.text for t in found if t.kind == "quotation"} == set(quotations(draft))

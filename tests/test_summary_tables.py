@@ -1,0 +1,128 @@
+"""Drafts and judges at the end of a run: ranks that are shared, and who agrees."""
+
+from typing import Any
+
+from pipeline.records import ArticleCandidate, ArticleScore, HeadToHead, JudgeMark
+from pipeline.summary import summary
+from tests.stage_fakes import score
+from tests.test_summary import FOLDER, a_result
+
+
+def ranked(article_id: int, overall: float, rank: int, **changes: Any) -> ArticleScore:
+    interval = (overall - 0.5, overall + 0.5)
+    found = score(article_id, overall)
+    return found.model_copy(update={"interval": interval, "rank": rank, **changes})
+
+
+def block(head: str, *scores: ArticleScore) -> list[list[str]]:
+    """The lines of the block that begins so, cut into columns."""
+    result = a_result(scores=scores, delivered="synthesis", article="x", best_draft=1)
+    shown = summary(result, path=FOLDER, article=FOLDER / "a.md").splitlines()
+    starts = [n for n, line in enumerate(shown) if line.startswith(head)]
+    if not starts:
+        return []
+    cells = [[cell.strip() for cell in line.split("  ") if cell] for line in shown]
+    end = next((n for n in range(starts[0], len(shown)) if not shown[n]), len(shown))
+    return cells[starts[0] : end]
+
+
+def test_drafts_stand_by_rank_with_interval_and_votes_and_equals_are_marked() -> None:
+    lines = block(
+        "rank",
+        ranked(1, 6.0, 1),
+        ranked(2, 6.2, 1, abstained=1),
+        score(4, 3.0).model_copy(update={"rank": 4}),
+        ranked(3, 4.0, 3),
+    )
+    assert lines == [
+        ["rank", "draft", "written by", "score", "90 % interval", "votes"],
+        ["1=", "2", "p2", "6.20", "5.7-6.7", "3 (1 failed)"],
+        ["1=", "1", "p1", "6.00", "5.5-6.5", "3"],
+        ["3", "3", "4.00", "3.5-4.5", "3"],  # nobody knows who wrote it
+        ["4", "4", "3.00", "unknown", "3"],
+        ["too close to call: drafts 2, 1"],
+    ]
+
+
+def test_a_clear_leader_is_not_too_close_to_call() -> None:
+    lines = block("rank", ranked(1, 8.0, 1), ranked(2, 6.0, 2), ranked(3, 6.0, 2))
+    assert [line[0] for line in lines] == ["rank", "1", "2=", "2="]
+
+
+def test_one_draft_alone_is_in_no_order() -> None:
+    assert block("rank", ranked(1, 8.0, 1)) == []
+
+
+def test_of_more_than_ten_drafts_the_best_ten_are_listed_and_the_rest_counted() -> None:
+    lines = block("rank", *(ranked(n, 9 - n / 2, n) for n in range(13, 0, -1)))
+    assert [line[1] for line in lines[1:11]] == [str(n) for n in range(1, 11)]
+    assert lines[11:] == [["... 3 more in the artifacts"]]
+
+
+def test_drafts_too_close_to_call_are_all_named_even_where_not_all_are_listed() -> None:
+    lines = block("rank", *(ranked(n, 6.0, 1) for n in range(1, 13)))
+    ids = ", ".join(str(n) for n in range(1, 13))
+    assert lines[-1] == [f"too close to call: drafts {ids}"]
+
+
+def test_finalists_are_shown_as_they_did_in_comparisons() -> None:
+    table = HeadToHead(overall=7.2, interval=(6.1, 8.3), votes=6)
+    lines = block(
+        "rank",
+        ranked(1, 5.0, 2, compared=table.model_copy(update={"overall": 4.0})),
+        ranked(2, 4.0, 1, compared=table),
+        ranked(3, 4.5, 3),
+    )
+    assert [line[-3:] for line in lines[1:]] == [
+        ["7.20", "6.1-8.3", "3 + 6"],
+        ["4.00", "6.1-8.3", "3 + 6"],
+        ["4.50", "4.0-5.0", "3"],
+    ]
+
+
+def marked(article_id: int, **means: float) -> ArticleScore:
+    marks = {name: JudgeMark(mean=mean, votes=2) for name, mean in means.items()}
+    return ranked(article_id, 6.0, 1, by_judge=marks)
+
+
+def test_each_judge_has_a_line_and_own_families_are_named() -> None:
+    own = JudgeMark(mean=9.0, votes=1, is_own_family=True)
+    scores = [
+        marked(1, ann=7.0, bob=4.0),
+        marked(2, ann=5.0, bob=6.0),
+        ranked(3, 6.0, 1, by_judge={"cy": own}),
+        ranked(4, 6.0, 1, by_judge={"cy": own}),
+    ]
+    lines = block("judge", *scores)
+    assert lines[1:] == [
+        ["ann", "6.00", "4", "none of them"],
+        ["bob", "5.00", "4", "none of them"],
+        ["cy", "9.00", "2", "drafts 3, 4"],
+        ["judges agree on the order of two drafts in 0 % of 1"],
+    ]
+    assert block("judge", *scores[2:3])[-1] == ["cy", "9.00", "1", "draft 3"]
+
+
+def test_how_often_judges_agree_is_said_only_where_two_judged_the_same() -> None:
+    two = [marked(1, ann=7.0, bob=4.0), marked(2, ann=5.0, bob=3.0)]
+    third = marked(3, ann=6.0, bob=5.0)
+    assert block("judge", *two)[-1][0].endswith("in 100 % of 1")
+    assert block("judge", *two, third)[-1][0].endswith("in 67 % of 3")
+    assert len(block("judge", marked(1, ann=7.0), marked(2, ann=5.0))) == 2
+
+
+def test_names_of_files_and_presets_do_not_steer_the_terminal_either() -> None:
+    hostile = "\x1b[2J\x07gone\u202e"
+    mark = JudgeMark(mean=5.0, votes=1)
+    result = a_result(
+        delivered="synthesis",
+        article="x",
+        best_draft=1,
+        scores=[ranked(n, 6.0, 1, by_judge={hostile: mark}) for n in (1, 2)],
+    )
+    result.judged.candidates[0] = ArticleCandidate(
+        article_id=1, preset=hostile, model="m", text="x"
+    )
+    shown = summary(result, path=FOLDER, article=FOLDER / "a.md")
+    assert shown.count("gone") >= 2
+    assert not set(shown) & set("\x1b\x07\u202e")
