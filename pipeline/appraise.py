@@ -1,7 +1,7 @@
 """
 The finished article beside the best draft: scored, compared, and one of them chosen.
 
-It is scored as the drafts were and compared by `gate.py`. What cannot be had (a card, a
+It is scored as the drafts were and compared by `article_gate.py`. What cannot be had (a card, a
 vote, a comparison) is said and never guessed; what ends the run is let through.
 """
 
@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pipeline.extract import extract_article_card
-from pipeline.gate import (
+from pipeline.article_gate import (
     Entrant,
     GateReport,
     delivers_article,
@@ -20,6 +19,7 @@ from pipeline.gate import (
     is_by_cards,
     report_of,
 )
+from pipeline.extract import extract_article_card
 from pipeline.items import NOBODY, Watch, card_item, work_through
 from pipeline.judging.auto import OPENING_VOTES
 from pipeline.judging.ballots import Cast

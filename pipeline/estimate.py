@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pipeline.gate import VOTES_AN_ORDER
+from pipeline.article_gate import VOTES_AN_ORDER
 from pipeline.judging import auto
 from pipeline.judging.schemes import FINALISTS
 from pipeline.llm.choice import Choice

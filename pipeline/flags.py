@@ -186,7 +186,8 @@ def _how_to_judge(group: argparse._ArgumentGroup) -> None:
         "--scoring-mode",
         choices=SCORING_MODES,
         help="votes on each card, each pair of cards compared, or votes and then pairs"
-        " of the best four (absolute)",
+        " of the best four, for judges that compare more steadily than they score"
+        " (absolute)",
     )
     add(
         "--seed",

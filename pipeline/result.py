@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.article_gate import GateReport
 from pipeline.article_text import word_count
 from pipeline.fuse import Fused
-from pipeline.gate import GateReport
 from pipeline.grounding.contributions import Shares, contributions
 from pipeline.grounding.provenance import provenance_record
 from pipeline.job import Job

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.gate import GateReport
+from pipeline.article_gate import GateReport
 from pipeline.judging.judges import agreement, judge_lines
 from pipeline.records import ArticleScore, FailedItem
 from pipeline.report import counted, table
 from pipeline.result import Result
+from pipeline.settings import AUTO
 from pipeline.text_safety import for_terminal
 
 MOST_ROWS = 10
@@ -124,8 +125,16 @@ def _ranking(result: Result) -> list[str]:
         lines.append(f"... {len(scores) - MOST_ROWS} more in the artifacts")
     if shared[1] > 1:
         first = [str(s.article_id) for s in scores if s.rank == 1]
-        lines.append(f"too close to call: drafts {', '.join(first)}")
+        lines.append(f"too close to call: drafts {', '.join(first)}{_advice(result)}")
     return lines
+
+
+def _advice(result: Result) -> str:
+    """What tells more for a call, by `tests/benchmarks/judging.py`."""
+    judging = result.job.judging
+    if judging.mode == "absolute" and judging.votes != AUTO:
+        return "; --synthesis-votes auto asks more where it is open, and less elsewhere"
+    return ""
 
 
 def _counted_votes(score: ArticleScore) -> str:

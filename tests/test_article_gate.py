@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.gate import (
+from pipeline.article_gate import (
     ROOM_CHARACTERS,
     Duel,
     Entrant,

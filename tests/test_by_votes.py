@@ -168,6 +168,12 @@ def test_a_strict_judge_s_card_is_put_first_again_and_marks_stay_as_given() -> N
     assert {j: m.mean for j, m in scores[2].by_judge.items()} == {"a": 5.0, "b": 7.0}
 
 
+def test_each_judge_s_votes_on_a_card_are_counted() -> None:
+    score = scores_of({1: [("b", 6.0), ("a", 5.0), ("b", 7.0), ("a", None)]})[1]
+    marks = [(name, m.mean, m.votes) for name, m in score.by_judge.items()]
+    assert marks == [("a", 5.0, 1), ("b", 6.5, 2)]
+
+
 def test_levelling_judges_leaves_less_to_tell_noise_from() -> None:
     # One card with two judges: what looks like noise may all be severity.
     assert scores_of({1: [("a", 4.0), ("b", 6.0)]})[1].interval is None

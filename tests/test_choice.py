@@ -17,6 +17,7 @@ presets:
   large: {provider: here, model: big, family: tall}
   small: {provider: away, model: little, family: tall}
   plain: {provider: here, model: big}
+  odd: {provider: away, family: odd}
   bare: {provider: here}
 """
 

@@ -185,14 +185,15 @@ def test_a_card_without_a_vote_is_not_compared_and_has_no_score() -> None:
     assert set(scores) == {1, 2, 3, 4, 6}
 
 
-def first_two_only(comparison: Comparison) -> float | None:
+def none_with_six(comparison: Comparison) -> float | None:
     return lower_id_wins(comparison) if 6 not in comparison.place[:2] else None
 
 
-@pytest.mark.parametrize("points", [lower_id_wins, even, first_two_only])
+@pytest.mark.parametrize("points", [lower_id_wins, even, none_with_six])
 def test_no_card_that_was_cut_ranks_beside_a_finalist(points: Comparing) -> None:
     scores = by_id(judged(6, Booth(marks(SIX), points), mode="funnel"))
     finalists = [scores[n] for n in (2, 3, 5, 6)]
+    assert all(score.compared is not None for score in finalists)
     assert max(s.rank or 9 for s in finalists) < min(
         scores[n].rank or 0 for n in (1, 4)
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.gate import GateOutcome, GateReport, GateVote
+from pipeline.article_gate import GateOutcome, GateReport, GateVote
 from pipeline.job import Job
 from pipeline.records import (
     ArticleCandidate,

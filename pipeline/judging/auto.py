@@ -18,8 +18,7 @@ OPENING_VOTES = 2  # of each card: one alone says nothing of how votes scatter
 MOST_VOTES = 10  # of one card
 PARTED_AT = 1.0  # standard errors
 _CONTENDERS = 2  # beside the leader, in one round
-_VOTES_A_ROUND = 2  # of each of them: half the rounds to wait for
-_FURTHER, _CARDS_FOR_ONE_MORE = 12, 5
+_FIRST_ROUND, _LAST_ROUND = 2, 3  # votes for each of them in the further rounds
 
 
 def further_votes(cards: int) -> int:
@@ -27,13 +26,14 @@ def further_votes(cards: int) -> int:
 
     Nearly the same for any number of cards, as only those at the top need more.
     """
-    return _FURTHER + cards // _CARDS_FOR_ONE_MORE
+    return 14 + cards // 10
 
 
 def open_cards(votes: Mapping[int, Sequence[float]], *, judges: int = 1) -> list[int]:
     """The leader and the contenders that are not yet apart from it, closest first.
 
-    `judges` is how many were brought to one level. Empty when the order at the top is settled; cards without a vote are not asked about.
+    `judges` is how many were brought to one level. Empty when the order at the top is
+    settled; cards without a vote are not asked about.
     """
     means = {card: Mean(fmean(v), len(v)) for card, v in votes.items() if v}
     if len(means) < 2:
@@ -63,14 +63,26 @@ def next_votes(
     `votes` holds what was counted, `asked` how many were asked for, with those that
     failed: a judge that cannot answer is not asked for ever.
     """
-    room = further_votes(len(asked)) - (
-        sum(asked.values()) - OPENING_VOTES * len(asked)
-    )
+    spent = sum(asked.values()) - OPENING_VOTES * len(asked)
+    room = further_votes(len(asked)) - spent
     more: dict[int, int] = {}
     still_open = open_cards(votes, judges=judges)[: 1 + _CONTENDERS]
-    for _ in range(_VOTES_A_ROUND):
+    for _ in range(_votes_in_round(spent, len(asked))):
         for card in still_open:
             if room > 0 and asked[card] + more.get(card, 0) < MOST_VOTES:
                 more[card] = more.get(card, 0) + 1
                 room -= 1
     return more
+
+
+def _votes_in_round(spent: int, cards: int) -> int:
+    """For each open card, after so many further votes; 0 when both rounds are over.
+
+    Two rounds and no more: each is a whole call to wait for, and one vote at a time
+    would choose hardly better.
+    """
+    if spent == 0:
+        return _FIRST_ROUND
+    if spent <= _FIRST_ROUND * (1 + _CONTENDERS):
+        return _LAST_ROUND + cards // 20
+    return 0

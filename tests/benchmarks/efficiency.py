@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -20,6 +20,8 @@ from tests.benchmarks.options import add_work, counts, make_parser
 from tests.benchmarks.plot import picture
 from tests.benchmarks.printing import report, say, spread, table
 from tests.benchmarks.rivals import one_pool, staged_chained, staged_pools
+from tests.benchmarks.rounds import HEADERS as ROUNDS
+from tests.benchmarks.rounds import measure_rounds, rows_of_rounds
 from tests.benchmarks.schedule import greedy_makespan, jobs_from_log, lower_bound
 from tests.benchmarks.setting import Tuning
 from tests.benchmarks.workload import Load, Trial, Work, draft_and_judge, lost, timed
@@ -83,40 +85,6 @@ def measure(
     return found
 
 
-def measure_rounds(
-    load: Load, levels: Sequence[int], *, seeds: int, service_s: float
-) -> Mapping[int, Sequence[float]]:
-    """Wall seconds with auto votes over those with five fixed ones, by level.
-
-    The server draws every mark anew, so that no draft is ahead and auto asks for all
-    that its budget allows, in as many rounds as that takes.
-    """
-    auto, five = replace(load, votes="auto"), replace(load, votes=5)
-    found: dict[int, list[float]] = {}
-    for seed in range(1, seeds + 1):
-        say(f"rounds, seed {seed} of {seeds}")
-        service = Lognormal(service_s, SIGMA)
-        with LoopbackLLM(seed=seed, service=service, process=True) as server:
-            timed(server, draft_and_judge, load=Load(candidates=1), tuning=Tuning())
-            for c in levels:
-                walls = [
-                    timed(
-                        server,
-                        draft_and_judge,
-                        load=each,
-                        tuning=Tuning(max_in_flight=c),
-                    ).wall_s
-                    for each in (auto, five)
-                ]
-                found.setdefault(c, []).append(walls[0] / walls[1])
-    return found
-
-
-def rows_of_rounds(found: Mapping[int, Sequence[float]]) -> list[list[str]]:
-    """One row a level."""
-    return [[f"{c} in flight", spread(runs), "1.00"] for c, runs in found.items()]
-
-
 def rows_of(results: Results) -> list[list[str]]:
     """One row a level and way; targets stand beside the program's own."""
     rows = []
@@ -160,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         [
             table(HEADERS, rows_of(results)),
             "",
-            table(["", "wall, auto/5 votes", "at most"], rows_of_rounds(rounds)),
+            table(ROUNDS, rows_of_rounds(rounds)),
         ],
     )
     if args.plot:
