@@ -109,7 +109,10 @@ class Result:
 
     def provenance(self) -> dict[str, Any]:
         """What `NAME_provenance.json` holds: where the synthesis has it from."""
-        return provenance_record(self.fused.traces) if self.fused else {}
+        if self.fused is None:
+            return {}
+        kept = "FINAL" if self.delivered == "synthesis" else "RUNNER_UP"
+        return {"of": f"NAME_{kept}.md", **provenance_record(self.fused.traces)}
 
     def findings(self) -> dict[str, Any]:
         """What `NAME_metrics.json` holds of it: how judges and writers did."""

@@ -125,16 +125,12 @@ def _ranking(result: Result) -> list[str]:
         lines.append(f"... {len(scores) - MOST_ROWS} more in the artifacts")
     if shared[1] > 1:
         first = [str(s.article_id) for s in scores if s.rank == 1]
-        lines.append(f"too close to call: drafts {', '.join(first)}{_advice(result)}")
+        lines.append(f"too close to call: drafts {', '.join(first)}")
+        judging = result.job.judging
+        if judging.mode == "absolute" and judging.votes != AUTO:
+            # It tells more for each call, by `tests/benchmarks/judging.py`.
+            lines.append("--synthesis-votes auto asks more where it is open, else less")
     return lines
-
-
-def _advice(result: Result) -> str:
-    """What tells more for a call, by `tests/benchmarks/judging.py`."""
-    judging = result.job.judging
-    if judging.mode == "absolute" and judging.votes != AUTO:
-        return "; --synthesis-votes auto asks more where it is open, and less elsewhere"
-    return ""
 
 
 def _counted_votes(score: ArticleScore) -> str:

@@ -190,11 +190,13 @@ def test_a_quotation_is_what_stands_between_marks_of_any_kind(
     [
         "don't say 'x' of the teams’ logs in the ‘90s, it’s Ann’s",
         'a 5" pipe and a 6" pipe',
+        'a 5"-pipe and a 6"-pipe',
         '"..." and ""',
         '<a href="http://x.example">x</a>',
         '[a link](http://x.example "Its title")',
         'call `print("hello there")` now',
         'It is\n\n```py\nprint("hello there")\n```\n\nso.',
+        '~~~\nsay("one two")\n\n# and\n- say("three four")\n~~~',
         '"One that is never closed',
         '"It ends with its paragraph.\n\nNot here."',
     ],

@@ -1,6 +1,7 @@
 """Judging end to end, as commands against simulated servers over HTTP."""
 
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import pytest
 from parallel.limiter import Limiter
 from tests.cli_fakes import Cli
 from tests.loopback_llm import ChatRequest, LoopbackLLM
+from tests.loopback_replies import content_for
 from tests.process_runs import even_marks
 from tests.test_cli import (
     FILES,
@@ -86,7 +88,7 @@ def test_the_parallel_command_leaves_the_bytes_of_the_sequential_one(
     [
         ((), "planned: 36 calls, about "),
         (("--no-gate",), "planned: 32 calls, about "),
-        (("--synthesis-votes", "auto"), "planned: 30 to 51 calls, at most "),
+        (("--synthesis-votes", "auto"), "planned: 30 to 53 calls, at most "),
         (("--scoring-mode", "funnel"), "planned: 48 calls, about "),
         (("--scoring-mode", "pairwise"), "planned: 37 calls, about "),
     ],
@@ -180,3 +182,47 @@ def test_a_preset_that_wrote_neither_stands_in_at_the_gate(cli: Cli) -> None:
     )
     # The judge is the writer; draft 1 and the article are its own.
     assert (ours.count("pairwise"), theirs.count("pairwise")) == (0, 4)
+
+
+QUALITIES = {"poor": 1, "fair": 2, "good": 3}
+
+
+def reader_of(article: str) -> Callable[[ChatRequest], Any]:
+    """Writes fair drafts and an article of that quality; judges by what it reads."""
+
+    def marked(request: ChatRequest, quality: str) -> str:
+        return f"{content_for(request)}\n\nThis is {quality} writing.\n"
+
+    def answer(request: ChatRequest) -> Any:
+        if request.stage == "generate":
+            return marked(request, "fair")
+        if request.stage == "synthesize":
+            return marked(request, article)
+        if request.stage != "pairwise" or request.schema is None:
+            return even_marks(request)
+        shown = re.findall(r"This is (\w+) writing", request.texts[-1])
+        first, second = (QUALITIES[word] for word in shown)
+        winner = "tie" if first == second else "AB"[first < second]
+        verdict = {"reason": "as read", "winner": winner}
+        return dict.fromkeys(request.schema["required"], verdict)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("article", "delivered"), [("poor", "fair"), ("good", "good"), ("fair", "fair")]
+)
+def test_the_reader_gets_what_a_judge_of_the_texts_finds_better(
+    cli: Cli, article: str, delivered: str
+) -> None:
+    with serve(cli, answer=reader_of(article)):
+        ran = cli(*PARALLEL, "--output", "bar")
+    assert ran.code == 0
+    assert f"This is {delivered} writing." in cli.file("bar", "FINAL.md").decode()
+    is_draft = article == "poor"
+    assert ran.out.startswith("NOTE: draft 1 is delivered as it is") is is_draft
+    kept = cli.artifacts("bar")["delivered"]
+    assert kept == ("draft" if is_draft else "synthesis")
+    assert (
+        json.loads(cli.file("bar", "provenance.json"))["of"] == "NAME_FINAL.md"
+    ) is (not is_draft)

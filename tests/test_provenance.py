@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.article_text import numbers, paragraphs, quotations
+from pipeline.article_text import numbers, paragraphs, quotations, units
 from pipeline.grounding.provenance import (
     LONGEST_PASSAGE,
     provenance_record,
@@ -158,7 +158,10 @@ def test_a_quotation_that_stands_word_for_word_is_grounded(quotation: str) -> No
     assert (trace.source, trace.found) == (2, "word for word")
 
 
-@pytest.mark.parametrize("quotation", ["“Deep Seven”", "“An”", "“eep six”", "“sixth”"])
+@pytest.mark.parametrize(
+    "quotation",
+    ["“Deep Seven”", "“An”", "“eep six”", "“sixth”", "“guessing stopped”"],
+)
 def test_a_name_that_is_not_quite_it_is_nowhere(quotation: str) -> None:
     trace = only("quotation", f"It is {quotation}.")
     assert (trace.source, trace.found) == (None, "nowhere")
@@ -187,6 +190,8 @@ def test_an_altered_quotation_of_two_sentences_is_close_to_two() -> None:
     "quotation",
     [
         "“We and they and it were to be”",
+        "“Ann never left”",
+        "“Giraffes stopped reading papers when people started to buy notebooks”",
         "“Giraffes never guessed anything useful today”",
     ],
 )
@@ -243,6 +248,17 @@ def test_a_headline_is_traced_to_the_draft_of_the_blueprint() -> None:
     assert traced("# Logs rule", drafts)[0].found == "nowhere"
 
 
+def test_headline_and_phrase_are_of_the_draft_that_the_blueprint_says() -> None:
+    drafts = dict.fromkeys((1, 2), "# Logs win\n\nLogs win. So it is.")
+    changes = {
+        "opening_hook": Passage(article_id=1, text="Logs win. So it is."),
+        "headline": Passage(article_id=2, text="Logs win"),
+        "preserved_phrases": (Passage(article_id=2, text="So it is."),),
+    }
+    found = traced("# Logs win\n\nSo it is.", drafts, **changes)
+    assert [(t.kind, t.source) for t in found] == [("headline", 2), ("phrase", 2)]
+
+
 def test_quotations_in_a_headline_are_traced_too() -> None:
     drafts = {1: "# Why “done” lies\n\nText."}
     found = traced("# Why “done” lies", drafts)
@@ -250,6 +266,16 @@ def test_quotations_in_a_headline_are_traced_too() -> None:
         ("headline", 1),
         ("quotation", 1),
     ]
+
+
+def test_sentences_taken_from_a_draft_have_ground_also_with_half_a_quotation() -> None:
+    draft = (
+        'He said, "We stop. Then we go," and "so" it was. “One end. Or two,” he said.'
+    )
+    article = "\n\n".join(f"{unit.text} And more follows." for unit in units(draft))
+    found = traced(article, {1: draft}, preserved_phrases=())
+    assert [t.text for t in found if t.kind == "quotation"] == ["so"]
+    assert ungrounded(found) == []
 
 
 def test_a_sentence_without_end_is_shown_in_part() -> None:

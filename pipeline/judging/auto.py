@@ -19,14 +19,15 @@ MOST_VOTES = 10  # of one card
 PARTED_AT = 1.0  # standard errors
 _CONTENDERS = 2  # beside the leader, in one round
 _FIRST_ROUND, _LAST_ROUND = 2, 3  # votes for each of them in the further rounds
+_CARDS_FOR_ONE_MORE = 12  # in the last: a larger field is closer at the top
 
 
 def further_votes(cards: int) -> int:
     """The budget: how many votes there may be beyond the opening ones.
 
-    Nearly the same for any number of cards, as only those at the top need more.
+    It hardly grows with the number of cards, as only those at the top need more.
     """
-    return 14 + cards // 10
+    return (1 + _CONTENDERS) * (_FIRST_ROUND + _last_round(cards))
 
 
 def open_cards(votes: Mapping[int, Sequence[float]], *, judges: int = 1) -> list[int]:
@@ -64,15 +65,12 @@ def next_votes(
     failed: a judge that cannot answer is not asked for ever.
     """
     spent = sum(asked.values()) - OPENING_VOTES * len(asked)
-    room = further_votes(len(asked)) - spent
-    more: dict[int, int] = {}
-    still_open = open_cards(votes, judges=judges)[: 1 + _CONTENDERS]
-    for _ in range(_votes_in_round(spent, len(asked))):
-        for card in still_open:
-            if room > 0 and asked[card] + more.get(card, 0) < MOST_VOTES:
-                more[card] = more.get(card, 0) + 1
-                room -= 1
-    return more
+    count = _votes_in_round(spent, len(asked))
+    more = {
+        card: min(count, MOST_VOTES - asked[card])
+        for card in open_cards(votes, judges=judges)[: 1 + _CONTENDERS]
+    }
+    return {card: number for card, number in more.items() if number > 0}
 
 
 def _votes_in_round(spent: int, cards: int) -> int:
@@ -84,5 +82,9 @@ def _votes_in_round(spent: int, cards: int) -> int:
     if spent == 0:
         return _FIRST_ROUND
     if spent <= _FIRST_ROUND * (1 + _CONTENDERS):
-        return _LAST_ROUND + cards // 20
+        return _last_round(cards)
     return 0
+
+
+def _last_round(cards: int) -> int:
+    return _LAST_ROUND + cards // _CARDS_FOR_ONE_MORE
