@@ -140,8 +140,12 @@ def repeated(log: Iterable[Served]) -> int:
 
 
 def arrived_after(log: Iterable[Served], moment_s: float) -> int:
-    """How many requests came later than that."""
-    return sum(served.arrived_s > moment_s for served in log)
+    """How many work items were asked about later than that.
+
+    Items and not requests: one that a killed process had sent may reach the server after
+    its death, and is then asked by the next process too.
+    """
+    return len({served.item for served in log if served.arrived_s > moment_s})
 
 
 def even_marks(request: ChatRequest) -> dict[str, Any] | None:
