@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pipeline.judging.panel import MAIN_JUDGE, ONE_JUDGE, Judge, Panel
 from tests.judging_fakes import judges_of, panel_of_letters
 
-IDS = st.integers(1, 40)
+# Mostly few, so that most were written by somebody.
+IDS = st.integers(1, 5) | st.integers(1, 40)
 FAMILIES = st.sampled_from(["", "a", "b", "c"])
 JUDGES = st.lists(
     st.builds(Judge, preset=st.text(min_size=1, max_size=2), family=FAMILIES),
@@ -87,6 +88,13 @@ def test_the_gate_s_judge_is_the_first_that_wrote_neither(
     everyone = (*panel.judges, *panel.others)
     free = [judge for judge in everyone if not panel.wrote(judge, a, b)]
     assert panel.of_gate(a, b) == (free or everyone)[0]
+
+
+def test_the_gate_falls_to_another_preset_where_every_judge_wrote_one() -> None:
+    authors = {1: "a", 2: "b"}
+    spare = Panel(judges=judges_of("ab"), others=judges_of("acd"), authors=authors)
+    assert names_of(spare.of_gate(1, 2), spare.of_gate(2, 3)) == "ca"
+    assert names_of(panel_of_letters("ab", "ab").of_gate(1, 2)) == "a"
 
 
 def test_where_only_the_own_family_is_left_its_judges_take_turns() -> None:

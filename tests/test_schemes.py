@@ -87,6 +87,7 @@ def test_auto_numbers_votes_without_gaps_within_cap_and_budget(
         assert numbers == list(range(1, len(numbers) + 1))
         assert OPENING_VOTES <= len(numbers) <= MOST_VOTES
     assert len(booth.asked) <= OPENING_VOTES * cards + further_votes(cards)
+    assert len(booth.rounds) <= 3
 
 
 def test_auto_comes_to_an_end_when_every_further_vote_fails() -> None:

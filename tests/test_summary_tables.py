@@ -1,7 +1,11 @@
 """Drafts and judges at the end of a run: ranks that are shared, and who agrees."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from pipeline.judging.rounds import Judging
 from pipeline.records import ArticleCandidate, ArticleScore, HeadToHead, JudgeMark
 from pipeline.summary import summary
 from tests.stage_fakes import score
@@ -45,9 +49,39 @@ def test_drafts_stand_by_rank_with_interval_and_votes_and_equals_are_marked() ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("judging", "is_said"),
+    [
+        (Judging(votes=3), True),
+        (Judging(votes="auto"), False),
+        (Judging(mode="pairwise"), False),
+        (Judging(mode="funnel"), False),
+    ],
+)
+def test_more_votes_are_advised_only_where_their_number_was_fixed(
+    judging: Judging, is_said: bool
+) -> None:
+    result = a_result(
+        delivered="synthesis",
+        article="x",
+        best_draft=1,
+        scores=[ranked(1, 6.0, 1), ranked(2, 6.2, 1)],
+    )
+    result.job = replace(result.job, judging=judging)
+    shown = summary(result, path=FOLDER, article=FOLDER / "a.md")
+    assert "too close to call: drafts 2, 1" in shown
+    assert ("--synthesis-votes auto" in shown) is is_said
+
+
 def test_a_clear_leader_is_not_too_close_to_call() -> None:
     lines = block("rank", ranked(1, 8.0, 1), ranked(2, 6.0, 2), ranked(3, 6.0, 2))
     assert [line[0] for line in lines] == ["rank", "1", "2=", "2="]
+
+
+def test_ranks_go_before_means_where_a_draft_of_few_votes_may_yet_be_the_best() -> None:
+    few = ranked(2, 6.0, 1, votes=2)
+    lines = block("rank", ranked(1, 8.0, 1), few, ranked(3, 6.4, 3, votes=7))
+    assert [line[1] for line in lines[1:4]] == ["1", "2", "3"]
 
 
 def test_one_draft_alone_is_in_no_order() -> None:
