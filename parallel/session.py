@@ -66,9 +66,8 @@ class Session:
     errors: ThreadSafeErrorCollector = field(default_factory=ThreadSafeErrorCollector)
     stop: threading.Event = field(default_factory=threading.Event)
     began_s: float = field(default_factory=time.monotonic)
-    findings: dict[str, Any] = field(
-        default_factory=dict
-    )  # of the run, for its metrics
+    # What the metrics hold of the run's result.
+    findings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def concurrency(self) -> Concurrency:

@@ -21,14 +21,13 @@ from pipeline.article_gate import (
 )
 from pipeline.extract import extract_article_card
 from pipeline.items import NOBODY, Watch, card_item, work_through
-from pipeline.judging.auto import OPENING_VOTES
+from pipeline.judging.auto import opening_votes
 from pipeline.judging.ballots import Cast
 from pipeline.judging.by_votes import combine_votes, score_beside
 from pipeline.judging.schemes import votes_on
 from pipeline.llm.client import ChatClient
 from pipeline.records import ArticleCandidate, ArticleCard, ArticleScore
 from pipeline.result import Result
-from pipeline.settings import AUTO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +97,10 @@ class _Appraisal:
         if self.card is None:
             return None
         best = self._result.score_of_best_draft
-        asked = best.votes + best.abstained if best else self._usual_votes()
+        usual = opening_votes(self._judging.votes)
+        asked = best.votes + best.abstained if best else usual
         return score_beside(
-            self._votes(self.card, asked, foreseen=self._usual_votes()),
+            self._votes(self.card, asked, foreseen=usual),
             self._result.judged.scores,
             self._judging.criteria,
             asked=asked,
@@ -111,7 +111,8 @@ class _Appraisal:
         best = self._cards.get(self._result.best_draft or 0)
         if self.card is None or best is None:
             return
-        count, criteria = self._usual_votes(), self._judging.criteria
+        judging = self._judging
+        count, criteria = opening_votes(judging.votes), judging.criteria
         self._result.final_score, self._result.best_draft_votes = (
             combine_votes(self._votes(each, count), criteria, asked=count)
             for each in (self.card, best)
@@ -140,10 +141,6 @@ class _Appraisal:
         self._how.watch.on_more([vote.item for vote in ballots[foreseen:]])
         results = self._how.cast(ballots)
         return [results[vote.item] for vote in ballots if vote.item in results]
-
-    def _usual_votes(self) -> int:
-        votes = self._judging.votes
-        return OPENING_VOTES if votes == AUTO else int(votes)
 
 
 def _choose(result: Result, gate: GateReport) -> None:

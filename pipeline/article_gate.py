@@ -18,18 +18,25 @@ from pipeline.criteria import Criterion, rubric
 from pipeline.items import Item
 from pipeline.judging.ballots import Results
 from pipeline.judging.by_comparisons import points_of
-from pipeline.judging.panel import MAIN_JUDGE, Judge, Panel
+from pipeline.judging.panel import Panel
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
 from pipeline.llm.presets import Preset
-from pipeline.pairwise import TIE, WIN, Verdict, card_verdict, full_verdict, question_of
-from pipeline.prompting import fill
+from pipeline.pairwise import (
+    TIE,
+    WIN,
+    Pair,
+    Verdict,
+    card_verdict,
+    full_verdict,
+    question_of,
+)
+from pipeline.prompting import fill, room_characters
 from pipeline.records import ArticleCard, ArticleId, Brief, Record
 
 STAGE = "gate"
 VOTES_AN_ORDER = 2
 ROOM_CHARACTERS = 120_000  # of both articles, where the preset states no context
-_CHARACTERS_PER_TOKEN = 3
 _SHARE_FOR_ARTICLES = 0.6
 _SAME = 1e-6  # weights do not add up to the last digit
 
@@ -76,19 +83,10 @@ class Entrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duel:
-    """Two articles in the order in which they are shown; rounds count from 1."""
+class Duel(Pair[Entrant]):
+    """The question which of two articles for one brief is better."""
 
-    first: Entrant
-    second: Entrant
     brief: Brief
-    round_number: int = 1
-    judge: Judge = MAIN_JUDGE
-
-    @property
-    def place(self) -> tuple[int, int, int]:
-        """By the ids as shown, then by round."""
-        return (self.first.article_id, self.second.article_id, self.round_number)
 
     @property
     def item(self) -> Item:
@@ -122,9 +120,9 @@ class Duel:
 
 def is_by_cards(article: Entrant, draft: Entrant, judge: Preset) -> bool:
     """Whether the judge has no room for two whole texts."""
-    room = float(ROOM_CHARACTERS)
-    if judge.context is not None:
-        room = judge.context * _CHARACTERS_PER_TOKEN * _SHARE_FOR_ARTICLES
+    room = room_characters(
+        judge.context, share=_SHARE_FOR_ARTICLES, otherwise=ROOM_CHARACTERS
+    )
     return judge.is_short or len(article.text) + len(draft.text) > room
 
 

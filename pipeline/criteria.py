@@ -89,5 +89,10 @@ def rubric(criteria: Sequence[Criterion]) -> str:
 
 def weighted_mean(means: Mapping[str, float], criteria: Sequence[Criterion]) -> float:
     """The criteria's means weighted and rounded to three places."""
+    return round(weighted(means, criteria), 3)
+
+
+def weighted(values: Mapping[str, float], criteria: Sequence[Criterion]) -> float:
+    """The criteria's values weighted, to the last digit."""
     total = sum(c.weight for c in criteria)
-    return round(sum(means[c.name] * c.weight for c in criteria) / total, 3)
+    return sum(values[c.name] * c.weight for c in criteria) / total

@@ -66,7 +66,7 @@ def planned_calls(settings: Settings) -> dict[str, int]:
     if settings.candidates_only or not settings.synthesis:
         return {"generate": written}
     is_pairwise = settings.scoring_mode == "pairwise"
-    votes = opening_votes(settings)
+    votes = auto.opening_votes(settings.votes)
     return {
         "generate": written,
         "extract": drafts if is_pairwise else drafts + 1,
@@ -89,11 +89,6 @@ def later_calls(settings: Settings) -> Later:
         of_article = auto.MOST_VOTES - auto.OPENING_VOTES
         return Later(0, auto.further_votes(drafts) + of_article)
     return Later(0, 0)
-
-
-def opening_votes(settings: Settings) -> int:
-    """Votes on each card before any further round."""
-    return auto.OPENING_VOTES if settings.votes == AUTO else int(settings.votes)
 
 
 def _drafts(settings: Settings) -> int:
@@ -202,7 +197,9 @@ def _prompt_tokens(stage: str, preset: Preset) -> int:
 
 def remaining_after_failure(stage: str, settings: Settings) -> Mapping[str, int]:
     """Work of later stages that a failed item takes away, by stage."""
-    votes = 0 if settings.scoring_mode == "pairwise" else opening_votes(settings)
+    votes = (
+        0 if settings.scoring_mode == "pairwise" else auto.opening_votes(settings.votes)
+    )
     if stage == "generate":
         return {"extract": 1, "score": votes}
     if stage == "extract":

@@ -27,12 +27,11 @@ _EXAMPLES = """examples:
 
 def parse(argv: Sequence[str] | None) -> dict[str, Any]:
     """The flags that were given; exits with 2 where argparse refuses one."""
-    given = vars(_parser().parse_args(argv))
-    for flag in ("candidate_presets", "judge_presets"):
-        if isinstance(presets := given.get(flag), str):
-            names = (name.strip() for name in presets.split(","))
-            given[flag] = tuple(name for name in names if name)
-    return given
+    return vars(_parser().parse_args(argv))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def _votes(text: str) -> Votes:
@@ -129,6 +128,7 @@ def _which_model(group: argparse._ArgumentGroup) -> None:
     add("--preset", metavar="NAME", help="a preset of models.yaml")
     add(
         "--candidate-presets",
+        type=_names,
         metavar="A,B,C",
         help="presets that write the drafts, in turn (the main one)",
     )
@@ -168,6 +168,7 @@ def _how_to_judge(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--judge-presets",
+        type=_names,
         metavar="A,B,C",
         help="presets that judge, none of them a draft of its own family (the main one)",
     )

@@ -7,7 +7,7 @@ kept, not the last. Calls are repeated elsewhere; here only attempts are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import PipelineError, ends_the_run
@@ -17,7 +17,8 @@ from pipeline.grounding.sources import Sources
 from pipeline.items import NOBODY, Watch
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
-from pipeline.records import SynthesisBlueprint, Trace, ValidationResult
+from pipeline.llm.presets import Preset
+from pipeline.records import Passage, SynthesisBlueprint, Trace, ValidationResult
 from pipeline.synthesize import STAGE as SYNTHESIZE
 from pipeline.synthesize import Attempt, synthesize_article
 from pipeline.validate import STAGE as VALIDATE
@@ -48,9 +49,7 @@ def fuse(
     an article. An error is raised only when there is no attempt at all.
     """
     client = client_or_default(client)
-    passages = source_passages(
-        blueprint, sources.drafts, context=client.preset().context
-    )
+    passages = _passages(blueprint, sources, client.preset())
     best: Fused | None = None
     watch.on_started(SYNTHESIZE, SYNTHESIZE)
     for number in range(1, retries + 2):
@@ -70,7 +69,12 @@ def fuse(
         if best is None:
             on_article(article)
         validation = validate_article(
-            article, blueprint, sources, attempt=number, client=client
+            article,
+            blueprint,
+            sources,
+            attempt=number,
+            passages=passages,
+            client=client,
         )
         best = _better(best, Fused(article, validation))
         if validation.passed:
@@ -82,6 +86,15 @@ def fuse(
     watch.on_done(VALIDATE, VALIDATE)
     traces = trace_article(best.article, blueprint, sources)
     return replace(best, traces=tuple(traces))
+
+
+def _passages(
+    blueprint: SynthesisBlueprint, sources: Sources, preset: Preset
+) -> Sequence[Passage]:
+    """What writer and reader are shown of the drafts; a small model needs nothing."""
+    if preset.is_short:
+        return ()
+    return source_passages(blueprint, sources.drafts, context=preset.context)
 
 
 def _better(best: Fused | None, new: Fused) -> Fused:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import create_model
 
@@ -47,12 +47,23 @@ Verdict = Mapping[str, float]
 """Points of the first card by criterion: 1 for a win, 0.5 for a tie, 0 for a loss."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Two cards in the order in which they are shown; rounds count from 1."""
+class Shown(Protocol):
+    """One of the two in a comparison."""
 
-    first: ArticleCard
-    second: ArticleCard
+    @property
+    def article_id(self) -> int:
+        """Its id."""
+
+
+S = TypeVar("S", bound=Shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair(Generic[S]):
+    """Two in the order in which they are shown to a judge; rounds count from 1."""
+
+    first: S
+    second: S
     round_number: int = 1
     judge: Judge = MAIN_JUDGE
 
@@ -60,6 +71,11 @@ class Comparison:
     def place(self) -> tuple[int, int, int]:
         """By the ids as shown, then by round."""
         return (self.first.article_id, self.second.article_id, self.round_number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Pair[ArticleCard]):
+    """The question which of two cards is better."""
 
     @property
     def item(self) -> Item:

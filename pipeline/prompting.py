@@ -15,7 +15,18 @@ from string import Template
 
 Message = dict[str, str]
 PROMPTS = Path(__file__).parent / "prompts"
+_CHARACTERS_PER_TOKEN = 3
 _SYSTEM, _USER = "# System\n", "# User\n"
+
+
+def room_characters(context: int | None, *, share: float, otherwise: int) -> int:
+    """Characters that fit into a share of the context; `otherwise` where none is stated.
+
+    A token is taken for three characters, which most languages do not undercut.
+    """
+    if context is None:
+        return otherwise
+    return int(context * _CHARACTERS_PER_TOKEN * share)
 
 
 @lru_cache(maxsize=64)

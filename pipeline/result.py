@@ -42,6 +42,7 @@ class Result:
     final_score: ArticleScore | None = None
     gate: GateReport | None = None
     runner_up: str | None = None
+    shares: Shares | None = None
     best_draft_votes: ArticleScore | None = None  # where drafts were only compared
     notes: list[str] = field(default_factory=list)
 
@@ -50,13 +51,11 @@ class Result:
         texts = {each.article_id: each.text for each in self.judged.candidates}
         return texts[article_id]
 
-    @property
-    def shares(self) -> Shares | None:
-        """Whose words the article has; None when a draft is delivered as it is."""
-        if self.delivered != "synthesis" or self.article is None:
-            return None
-        drafts = {each.article_id: each.text for each in self.judged.candidates}
-        return contributions(self.article, drafts)
+    def note_shares(self) -> None:
+        """Count whose words the article has; a draft delivered as it is has no shares."""
+        if self.delivered == "synthesis" and self.article is not None:
+            drafts = {each.article_id: each.text for each in self.judged.candidates}
+            self.shares = contributions(self.article, drafts)
 
     def writers(self) -> list[WriterLine]:
         """How each preset's drafts did, and how much of the article is theirs."""

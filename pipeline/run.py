@@ -86,6 +86,7 @@ def run_pipeline(
             )
         appraise(result, Asking(cast=cast, client=client, watch=watch))
         _note_not_passed(result)
+        result.note_shares()
     elif len(result.judged.candidates) == 1 and not job.candidates_only:
         _deliver_draft(result)
     _write(result, outputs)

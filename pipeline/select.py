@@ -25,7 +25,7 @@ from pipeline.elements import (
 from pipeline.llm.call import CallOptions, Reply, strict_schema
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
-from pipeline.prompting import fill
+from pipeline.prompting import fill, room_characters
 from pipeline.records import (
     ArticleCard,
     ArticleScore,
@@ -39,7 +39,6 @@ from pipeline.short.select import short_blueprint
 STAGE = "select"
 TEMPERATURE = 0.2
 ROOM_CHARACTERS = 120_000  # of cards, where the preset states no context
-_CHARACTERS_PER_TOKEN = 3
 _SHARE_FOR_CARDS = 0.6
 
 
@@ -207,9 +206,7 @@ def _with_room(
     pairs: Ranked, context: int | None
 ) -> list[tuple[ArticleCard, ArticleScore | None]]:
     """The best cards that fit, at least two."""
-    room = ROOM_CHARACTERS
-    if context is not None:
-        room = int(context * _CHARACTERS_PER_TOKEN * _SHARE_FOR_CARDS)
+    room = room_characters(context, share=_SHARE_FOR_CARDS, otherwise=ROOM_CHARACTERS)
     shown: list[tuple[ArticleCard, ArticleScore | None]] = []
     for pair in pairs:
         room -= len(card_with_labels(*pair))

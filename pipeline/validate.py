@@ -8,7 +8,7 @@ the code's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -24,7 +24,13 @@ from pipeline.llm.call import CallOptions, Reply
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
 from pipeline.prompting import fill
-from pipeline.records import Finding, SynthesisBlueprint, ValidationResult
+from pipeline.records import (
+    Brief,
+    Finding,
+    Passage,
+    SynthesisBlueprint,
+    ValidationResult,
+)
 from pipeline.short.forms import YES_OR_NO, form, shape
 from pipeline.synthesize import word_range
 
@@ -66,17 +72,29 @@ def validate_article(
     sources: Sources,
     *,
     attempt: int = 1,
+    passages: Sequence[Passage] | None = None,
     client: ChatClient | None = None,
 ) -> ValidationResult:
     """The verdict on one attempt; it passes without a major finding.
 
+    `passages` are those that the writer was shown; None looks them up.
     A model that cannot give its verdict is a minor finding, not a failed article.
     """
     client = client_or_default(client)
-    target = sources.brief.words or client.preset().words
+    preset = client.preset()
+    target = sources.brief.words or preset.words
+    if passages is None:
+        passages = source_passages(blueprint, sources.drafts, context=preset.context)
     found = [
         *code_findings(article, blueprint, sources, words=target),
-        *_model_findings(article, blueprint, sources, attempt=attempt, client=client),
+        *_model_findings(
+            article,
+            blueprint,
+            passages,
+            brief=sources.brief,
+            attempt=attempt,
+            client=client,
+        ),
     ]
     return ValidationResult(
         attempt=attempt,
@@ -117,16 +135,15 @@ def _length_findings(article: str, words: int) -> Iterable[Finding]:
 def _model_findings(
     article: str,
     blueprint: SynthesisBlueprint,
-    sources: Sources,
+    passages: Sequence[Passage],
     *,
+    brief: Brief,
     attempt: int,
     client: ChatClient,
 ) -> list[Finding]:
-    preset = client.preset()
-    short = preset.is_short
-    passages = source_passages(blueprint, sources.drafts, context=preset.context)
+    short = client.preset().is_short
     values = {
-        "brief": brief_block(sources.brief),
+        "brief": brief_block(brief),
         "blueprint": blueprint_block(blueprint),
         "sources": sources_block(passages),
         "article": article_block(article),

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = {
     *("candidates", "extract", "score", "pairwise", "select", "synthesize", "validate"),
     *("fuse", "run", "sequential", "short", "job", "items"),
+    *("vote", "judging", "article_gate", "appraise", "grounding", "writers", "result"),
 }
 FORBIDDEN = {
     "pipeline": {"parallel", "post_generator"},

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pipeline.article_text import plain, sentences
 from pipeline.grounding.likeness import content_words, likeness
 from pipeline.grounding.pages import Page, pages, searched
+from pipeline.prompting import room_characters
 from pipeline.records import ArticleId, Passage, SynthesisBlueprint
 
 ROOM_CHARACTERS = 30_000  # of passages, where the preset states no context
-_CHARACTERS_PER_TOKEN = 3
 _SHARE_FOR_PASSAGES = 0.2  # of the context, beside blueprint, article and answer
 _LEAST_LIKENESS = 0.25  # below it a sentence says something else
 _Sentence = tuple[ArticleId, int]
@@ -55,9 +55,9 @@ def source_passages(
     Windows that touch are one passage. As many are shown as have room in `context`
     tokens; a window without room is left out, and so is what stands in no draft.
     """
-    room = ROOM_CHARACTERS
-    if context is not None:
-        room = int(context * _CHARACTERS_PER_TOKEN * _SHARE_FOR_PASSAGES)
+    room = room_characters(
+        context, share=_SHARE_FOR_PASSAGES, otherwise=ROOM_CHARACTERS
+    )
     books = {each.article_id: None for each in named_passages(blueprint)}
     read = {own: _Draft(drafts[own]) for own in books if own in drafts}
     chosen: dict[_Sentence, int] = {}  # by the place of the passage that named it first

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from pipeline.judging.certainty import Mean, errors_between, pooled_noise
+from pipeline.settings import AUTO, Votes
 
 OPENING_VOTES = 2  # of each card: one alone says nothing of how votes scatter
 MOST_VOTES = 10  # of one card
@@ -20,6 +21,11 @@ PARTED_AT = 1.0  # standard errors
 _CONTENDERS = 2  # beside the leader, in one round
 _FIRST_ROUND, _LAST_ROUND = 2, 3  # votes for each of them in the further rounds
 _CARDS_FOR_ONE_MORE = 12  # in the last: a larger field is closer at the top
+
+
+def opening_votes(votes: Votes) -> int:
+    """Votes on each card before any further round."""
+    return OPENING_VOTES if votes == AUTO else int(votes)
 
 
 def further_votes(cards: int) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
-from pipeline.criteria import HIGHEST, LOWEST, Criterion, weighted_mean
+from pipeline.criteria import HIGHEST, LOWEST, Criterion, weighted, weighted_mean
 from pipeline.judging.ballots import Poll
 from pipeline.judging.bradley_terry import (
     Shares,
@@ -48,8 +48,7 @@ def games_of(poll: Poll) -> list[tuple[Comparison, Verdict]]:
 
 def points_of(verdict: Verdict, criteria: Sequence[Criterion]) -> float:
     """The share of the first card in one comparison, criteria weighted, 0 to 1."""
-    total = sum(c.weight for c in criteria)
-    return sum(c.weight * verdict[c.name] for c in criteria) / total
+    return weighted(verdict, criteria)
 
 
 def standing(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 from pipeline.criteria import HIGHEST, LOWEST, Criterion, weighted_mean
@@ -45,22 +46,34 @@ def asked_votes(poll: Poll) -> Counter[int]:
     return Counter(vote.card.article_id for vote in poll.of_kind(Vote))
 
 
-def level_overalls(votes: Votes) -> dict[int, list[float]]:
-    """The votes' overall scores by card, all judges brought to one level."""
-    offsets = judge_offsets(votes)
-    return {
-        card: [vote.overall - offsets[judge_of(vote)] for vote in cast]
-        for card, cast in votes.items()
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levelled:
+    """The votes' overall scores by card, all judges brought to one level.
+
+    `offsets` is what was taken off the votes of each judge: 0 for one alone.
+    """
+
+    overalls: Mapping[int, Sequence[float]]
+    offsets: Mapping[str, float]
+
+    @property
+    def judges(self) -> int:
+        """How many judges voted, at least one."""
+        return max(1, len(self.offsets))
 
 
-def judge_offsets(votes: Votes) -> dict[str, float]:
-    """What to take off the votes of each judge who voted: 0 for one alone."""
-    return severities(
+def levelled(votes: Votes) -> Levelled:
+    """The votes without the severity of their judges."""
+    offsets = severities(
         Mark(card, judge_of(vote), vote.overall)
         for card, cast in votes.items()
         for vote in cast
     )
+    overalls = {
+        card: [vote.overall - offsets[judge_of(vote)] for vote in cast]
+        for card, cast in votes.items()
+    }
+    return Levelled(overalls=overalls, offsets=offsets)
 
 
 def judge_of(vote: ArticleScore) -> str:
@@ -71,14 +84,15 @@ def judge_of(vote: ArticleScore) -> str:
 def scores_of_votes(poll: Poll, panel: Panel) -> list[ArticleScore]:
     """One score a card, in card order; a card whose votes all abstained has none."""
     votes, asked = counted_votes(poll), asked_votes(poll)
-    offsets = judge_offsets(votes)
-    levels = level_overalls(votes)
-    noise = pooled_noise(levels.values(), judges=max(1, len(offsets)))
-    means = {card: Mean(fmean(v), len(v)) for card, v in levels.items() if v}
+    level = levelled(votes)
+    noise = pooled_noise(level.overalls.values(), judges=level.judges)
+    means = {card: Mean(fmean(v), len(v)) for card, v in level.overalls.items() if v}
     ranks = shared_ranks(means, lambda a, b: is_surely_above(means[a], means[b], noise))
     scores = []
     for card, cast in votes.items():
-        score = combine_votes(cast, poll.criteria, asked=asked[card], offsets=offsets)
+        score = combine_votes(
+            cast, poll.criteria, asked=asked[card], offsets=level.offsets
+        )
         if score is not None:
             shown = {"interval": _shown(means[card], noise), "rank": ranks[card]}
             sure = score.model_copy(update=shown)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.criteria import CRITERIA, Criterion
 from pipeline.items import NOBODY, Watch
-from pipeline.judging.auto import OPENING_VOTES
+from pipeline.judging.auto import opening_votes
 from pipeline.judging.ballots import Ballot, Cast, Poll, Results
 from pipeline.judging.panel import ONE_JUDGE, Panel
 from pipeline.judging.schemes import AutoVotes, EveryPair, FixedVotes, Funnel, Scheme
@@ -37,15 +37,15 @@ class Judging:
     @property
     def scheme(self) -> Scheme:
         """Which ballots are asked."""
+        votes = opening_votes(self.votes)
         if self.mode == "pairwise":
             return EveryPair(panel=self.panel, seed=self.seed)
         if self.mode == "funnel":
             # Where the votes leave it open the comparisons decide.
-            votes = OPENING_VOTES if self.votes == AUTO else int(self.votes)
             return Funnel(votes=votes, panel=self.panel, seed=self.seed)
         if self.votes == AUTO:
             return AutoVotes(panel=self.panel)
-        return FixedVotes(votes=int(self.votes), panel=self.panel)
+        return FixedVotes(votes=votes, panel=self.panel)
 
 
 def opening_of(cards: Sequence[ArticleCard], scheme: Scheme) -> list[Ballot]:

@@ -24,8 +24,7 @@ from pipeline.judging.by_comparisons import (
 from pipeline.judging.by_votes import (
     asked_votes,
     counted_votes,
-    judge_of,
-    level_overalls,
+    levelled,
     scores_of_votes,
     with_own_family_named,
 )
@@ -76,23 +75,16 @@ class FixedVotes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AutoVotes:
-    """Two votes on each card, then more where the order at the top is open."""
+class AutoVotes(FixedVotes):
+    """The opening votes on each card, then more where the order at the top is open."""
 
-    panel: Panel
-
-    def opening(
-        self, card: ArticleCard, _others: Iterable[ArticleCard], /
-    ) -> Sequence[Ballot]:
-        """The first two votes of the card."""
-        return votes_on(card, range(1, auto.OPENING_VOTES + 1), self.panel)
+    votes: int = auto.OPENING_VOTES
 
     def next_round(self, poll: Poll, /) -> Sequence[Ballot]:
         """Further votes on the leader and those close to it, while there is budget."""
         asked = asked_votes(poll)
-        votes = counted_votes(poll)
-        judges = {judge_of(vote) for cast in votes.values() for vote in cast}
-        more = auto.next_votes(level_overalls(votes), asked, judges=max(1, len(judges)))
+        level = levelled(counted_votes(poll))
+        more = auto.next_votes(level.overalls, asked, judges=level.judges)
         return [
             vote
             for card in poll.cards
@@ -101,10 +93,6 @@ class AutoVotes:
                 card, range(asked[own] + 1, asked[own] + count + 1), self.panel
             )
         ]
-
-    def scores(self, poll: Poll, /) -> list[ArticleScore]:
-        """Means of the votes, with intervals and shared ranks."""
-        return scores_of_votes(poll, self.panel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,18 +119,10 @@ class EveryPair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Funnel:
+class Funnel(FixedVotes):
     """Votes on each card; then each pair of the best four in both orders."""
 
-    votes: int
-    panel: Panel
     seed: int = 0
-
-    def opening(
-        self, card: ArticleCard, _others: Iterable[ArticleCard], /
-    ) -> Sequence[Ballot]:
-        """Every vote of the card."""
-        return votes_on(card, range(1, self.votes + 1), self.panel)
 
     def next_round(self, poll: Poll, /) -> Sequence[Ballot]:
         """Every pair of the finalists, once."""

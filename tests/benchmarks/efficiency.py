@@ -24,8 +24,16 @@ from tests.benchmarks.rounds import HEADERS as ROUNDS
 from tests.benchmarks.rounds import measure_rounds, rows_of_rounds
 from tests.benchmarks.schedule import greedy_makespan, jobs_from_log, lower_bound
 from tests.benchmarks.setting import Tuning
-from tests.benchmarks.workload import Load, Trial, Work, draft_and_judge, lost, timed
-from tests.loopback_llm import Lognormal, LoopbackLLM
+from tests.benchmarks.workload import (
+    Load,
+    Trial,
+    Work,
+    draft_and_judge,
+    lost,
+    timed,
+    warm_server,
+)
+from tests.loopback_llm import Lognormal
 
 SIGMA = 0.5
 PROGRAM = "this program"
@@ -70,11 +78,7 @@ def measure(
     for seed in range(1, seeds + 1):
         say(f"seed {seed} of {seeds}")
         service = Lognormal(service_s, SIGMA)
-        with LoopbackLLM(
-            seed=seed, service=service, process=True, keep_bodies=True
-        ) as server:
-            # A thing done for the first time is slow: modules are loaded.
-            timed(server, draft_and_judge, load=Load(candidates=1), tuning=Tuning())
+        with warm_server(seed=seed, service=service, keep_bodies=True) as server:
             for c in levels:
                 for name, work in WAYS.items():
                     tuning = Tuning(max_in_flight=c, is_adaptive=name == PROGRAM)

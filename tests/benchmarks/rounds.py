@@ -13,8 +13,8 @@ from typing import Any
 
 from tests.benchmarks.printing import say, spread
 from tests.benchmarks.setting import Tuning
-from tests.benchmarks.workload import Load, Trial, draft_and_judge, timed
-from tests.loopback_llm import ChatRequest, Lognormal, LoopbackLLM
+from tests.benchmarks.workload import Load, Trial, draft_and_judge, timed, warm_server
+from tests.loopback_llm import ChatRequest, Lognormal
 from tests.loopback_service import chance_of
 
 SIGMA = 0.5
@@ -58,10 +58,7 @@ def measure_rounds(
         say(f"rounds, seed {seed} of {seeds}")
         for name, answer in CASES.items():
             service = Lognormal(service_s, SIGMA)
-            with LoopbackLLM(
-                seed=seed, service=service, process=True, answer=answer
-            ) as server:
-                timed(server, draft_and_judge, load=Load(candidates=1), tuning=Tuning())
+            with warm_server(seed=seed, service=service, answer=answer) as server:
                 for c in levels:
                     tuning = Tuning(max_in_flight=c)
                     ours, theirs = (

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -23,7 +24,7 @@ from pipeline.candidates import candidate_plans, plans_from_texts
 from pipeline.criteria import CRITERIA
 from pipeline.extract import extract_all_article_cards
 from pipeline.job import Job
-from pipeline.judging.auto import OPENING_VOTES
+from pipeline.judging.auto import opening_votes
 from pipeline.judging.ballots import Cast
 from pipeline.judging.rounds import Judging
 from pipeline.records import (
@@ -38,9 +39,9 @@ from pipeline.records import (
 from pipeline.run import run_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.score import score_all_cards_with_voting
-from pipeline.settings import AUTO, Votes
+from pipeline.settings import Votes
 from tests.benchmarks.setting import Engine, Tuning, engine
-from tests.loopback_llm import LoopbackLLM, Served
+from tests.loopback_llm import Lognormal, LoopbackLLM, Served
 from tests.loopback_prose import article
 
 BRIEF = Brief(topic="Why small teams keep promises that large ones forget", words=400)
@@ -57,11 +58,6 @@ class Load:
     def judging(self) -> Judging:
         """Absolute votes, as many as asked."""
         return Judging(votes=self.votes)
-
-    @property
-    def opening_votes(self) -> int:
-        """Votes on each card in the first round."""
-        return OPENING_VOTES if self.votes == AUTO else int(self.votes)
 
     def plans(self) -> list[CandidatePlan]:
         """Drafts to be written."""
@@ -107,6 +103,15 @@ def timed(server: LoopbackLLM, work: Work, *, load: Load, tuning: Tuning) -> Tri
     # Both processes read one clock, so the log can be cut by it.
     log = [one for one in server.log() if one.arrived_s >= since_s]
     return Trial(wall_s=wall_s, log=log, requests=requests, result=result)
+
+
+@contextmanager
+def warm_server(*, seed: int, service: Lognormal, **how: Any) -> Iterator[LoopbackLLM]:
+    """A simulated server in a process of its own, after a first run against it."""
+    with LoopbackLLM(seed=seed, service=service, process=True, **how) as server:
+        # A thing done for the first time is slow: modules are loaded.
+        timed(server, draft_and_judge, load=Load(candidates=1), tuning=Tuning())
+        yield server
 
 
 def extract_parallel(made: Engine, load: Load) -> list[ArticleCard]:
@@ -172,7 +177,7 @@ def lost(result: Judged | Sequence[ArticleScore], load: Load) -> int:
         found = len(result.candidates) + len(result.cards)
         return load.candidates * 2 - found + lost(result.scores, load)
     without_a_vote = load.candidates - len(result)
-    return without_a_vote * load.opening_votes + sum(s.abstained for s in result)
+    return without_a_vote * opening_votes(load.votes) + sum(s.abstained for s in result)
 
 
 def _flow(made: Engine, load: Load) -> Callable[[list[CandidatePlan]], Judged]:
