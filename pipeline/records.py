@@ -83,13 +83,15 @@ class HeadToHead(Record):
     """How a card did in comparisons: 1 + 9 times the share of points it would win.
 
     The share is that against the other cards compared, by their Bradley-Terry
-    strengths; the interval is a 90 % one.
+    strengths; the interval is a 90 % one. `own_family` names judges who compared the
+    card although their family wrote it: nobody else was there.
     """
 
     overall: float
     interval: tuple[float, float]
     votes: int
     abstained: int = 0
+    own_family: tuple[str, ...] = ()
 
 
 class ArticleScore(Record):
@@ -117,6 +119,12 @@ class ArticleScore(Record):
     rank: int | None = None
     by_judge: dict[str, JudgeMark] = Field(default_factory=dict)
     compared: HeadToHead | None = None
+
+    @property
+    def own_family(self) -> set[str]:
+        """The judges whose own family wrote it."""
+        voted = {name for name, mark in self.by_judge.items() if mark.is_own_family}
+        return voted.union(self.compared.own_family if self.compared else ())
 
     @property
     def merit(self) -> tuple[float, float]:

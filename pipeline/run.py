@@ -107,11 +107,7 @@ def _write(result: Result, outputs: Outputs) -> None:
 
 def _note_own_family(result: Result) -> None:
     """Where the user asked for other judges and there was none."""
-    own = [
-        str(score.article_id)
-        for score in result.judged.scores
-        if any(mark.is_own_family for mark in score.by_judge.values())
-    ]
+    own = [str(score.article_id) for score in result.judged.scores if score.own_family]
     if own and result.job.has_named_judges:
         drafts = (
             f"draft {own[0]} was" if len(own) == 1 else f"drafts {', '.join(own)} were"

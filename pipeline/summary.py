@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.article_gate import GateReport
 from pipeline.judging.judges import agreement, judge_lines
-from pipeline.records import ArticleScore, FailedItem
+from pipeline.records import ArticleScore, FailedItem, HeadToHead
 from pipeline.report import counted, table
 from pipeline.result import Result
 from pipeline.settings import AUTO
@@ -64,13 +64,12 @@ def _scores(result: Result) -> list[str]:
 
 
 def _score(score: ArticleScore) -> str:
-    between = _interval(score)
+    between = _between(score.interval)
     votes = counted(score.votes, "vote")
     return f"{score.overall:.2f} ({between + ', ' if between else ''}{votes})"
 
 
-def _interval(score: ArticleScore) -> str:
-    interval = score.compared.interval if score.compared else score.interval
+def _between(interval: tuple[float, float] | None) -> str:
     return f"{interval[0]:.1f}-{interval[1]:.1f}" if interval else ""
 
 
@@ -87,14 +86,18 @@ def _gate(gate: GateReport | None) -> list[str]:
     if gate is None:
         return []
     said = _OUTCOMES[gate.outcome].format(draft=gate.draft)
+    orders = " in both orders"
+    if gate.outcome == "not decided" and len({v.first for v in gate.votes}) == 1:
+        said, orders = "not decided, only one order could be had", ""
     wrote = " and ".join(
         {"article": "the article", "draft": "the draft"}[one]
         for one in gate.judge_wrote
     )
     asked = counted(len(gate.votes), "comparison")
     return [
-        f"compared with draft {gate.draft}: {said} ({asked} of the {gate.compared} in"
-        f" both orders by {gate.judge}, whose family wrote {wrote or 'neither'})"
+        f"compared with draft {gate.draft}: {said} ({asked} of the {gate.compared}"
+        f"{orders} by {for_terminal(gate.judge)}, whose family wrote"
+        f" {wrote or 'neither'})"
     ]
 
 
@@ -115,8 +118,8 @@ def _ranking(result: Result) -> list[str]:
             str(score.article_id),
             for_terminal(presets.get(score.article_id, "")),
             f"{(score.compared or score).overall:.2f}",
-            _interval(score) or "unknown",
-            _counted_votes(score),
+            _between((score.compared or score).interval) or "unknown",
+            _counted_votes(score, result.job.judging.mode),
         ]
         for score in scores[:MOST_ROWS]
     ]
@@ -133,11 +136,16 @@ def _ranking(result: Result) -> list[str]:
     return lines
 
 
-def _counted_votes(score: ArticleScore) -> str:
-    failed = f" ({score.abstained} failed)" if score.abstained else ""
-    if score.compared is None or score.compared.votes == score.votes:
-        return f"{score.votes}{failed}"
-    return f"{score.votes}{failed} + {score.compared.votes}"
+def _counted_votes(score: ArticleScore, mode: str) -> str:
+    """Votes, or comparisons, or in a funnel votes and comparisons."""
+    if score.compared is None or mode == "pairwise":
+        return _with_failed(score)
+    return f"{_with_failed(score)} + {_with_failed(score.compared)}"
+
+
+def _with_failed(counted: ArticleScore | HeadToHead) -> str:
+    failed = f" ({counted.abstained} failed)" if counted.abstained else ""
+    return f"{counted.votes}{failed}"
 
 
 def _judges(result: Result) -> list[str]:

@@ -217,3 +217,15 @@ def test_the_interval_of_one_more_card_rests_on_the_noise_of_all() -> None:
     assert alone is not None
     assert alone.interval is None
     assert score_beside([], drafts, ONE, asked=1) is None
+
+
+def test_a_levelled_score_stays_on_the_scale() -> None:
+    ballots: Ballots = {
+        1: [("a", 10.0)],
+        2: [("a", 4.0), ("b", 8.0)],
+        3: [("b", 1.0)],
+    }
+    scores = scores_of(ballots).values()
+    assert [score.overall for score in scores] == [10.0, 6.0, 1.0]
+    means = [mark.mean for score in scores for mark in score.criteria.values()]
+    assert all(1.0 <= mean <= 10.0 for mean in means)

@@ -50,6 +50,17 @@ def test_a_model_of_the_environment_has_the_family_that_the_file_states(
     assert (preset.name, preset.model, preset.kin) == ("env", model, kin)
 
 
+def test_a_preset_without_a_family_hides_none_that_another_states(
+    tmp_path: Path,
+) -> None:
+    file = OF_ONE_KIND.replace(
+        "presets:\n", "presets:\n  first: {provider: here, model: little}\n"
+    )
+    env = {"OPENAI_BASE_URL": "https://elsewhere.example/v1", "OPENAI_MODEL": "little"}
+    preset, _ = choose_preset(None, loaded(tmp_path, file), env)
+    assert preset.family == "tall"
+
+
 def test_an_environment_without_a_model_is_of_no_family_of_the_file(
     tmp_path: Path,
 ) -> None:

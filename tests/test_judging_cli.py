@@ -226,3 +226,17 @@ def test_the_reader_gets_what_a_judge_of_the_texts_finds_better(
     assert (
         json.loads(cli.file("bar", "provenance.json"))["of"] == "NAME_FINAL.md"
     ) is (not is_draft)
+
+
+def test_a_funnel_says_first_where_a_pair_had_no_judge_of_another_family(
+    cli: Cli,
+) -> None:
+    ran, _, _ = judged_by(
+        cli,
+        *("--candidate-presets", "writer,stranger", "--scoring-mode", "funnel"),
+        *("--judge-presets", "cousin,stranger"),
+    )
+    # Votes go across; a pair of both families is compared by a judge of one of them.
+    first = ran.out.splitlines()[0]
+    assert first.startswith("NOTE: drafts ")
+    assert "judged by their own family: no other judge of --judge-presets" in first

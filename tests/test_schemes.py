@@ -199,3 +199,18 @@ def test_no_card_that_was_cut_ranks_beside_a_finalist(points: Comparing) -> None
         scores[n].rank or 0 for n in (1, 4)
     )
     assert min(s.merit for s in finalists) > max(scores[n].merit for n in (1, 4))
+
+
+def test_in_a_funnel_a_comparison_by_the_own_family_is_named() -> None:
+    # Judge a wrote card 1 and b card 2: each votes on the other's, one compares both.
+    panel = panel_of_letters("ab", "ab")
+    booth = Booth(marks({1: 8, 2: 4}), lower_id_wins)
+    first, second = judged(2, booth, mode="funnel", panel=panel)
+    assert not any(
+        mark.is_own_family
+        for score in (first, second)
+        for mark in score.by_judge.values()
+    )
+    judge = panel.of_pair(1, 2).preset
+    own, other = (first, second) if judge == "a" else (second, first)
+    assert (own.own_family, other.own_family) == ({judge}, set())

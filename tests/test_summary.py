@@ -13,6 +13,7 @@ from pipeline.records import (
     ArticleScore,
     Brief,
     FailedItem,
+    HeadToHead,
     Judged,
 )
 from pipeline.result import Result
@@ -155,3 +156,30 @@ def test_what_was_not_delivered_is_named_beside_what_was() -> None:
         f"best draft: {FOLDER}/a_FINAL.md",
         f"beside it, the article made of all drafts: {kept}",
     ]
+
+
+def test_one_order_alone_is_no_contradiction() -> None:
+    (line,) = gate_line(gate("not decided"))
+    assert "contradict" not in line
+    assert "only one order could be had (4 comparisons of the articles by ann" in line
+    votes = [
+        GateVote(first=first, round=1, article_points=1.0)
+        for first in ("article", "draft")
+    ]
+    (line,) = gate_line(gate("not decided", votes=tuple(votes)))
+    assert "the two orders contradict each other (2 comparisons" in line
+
+
+def test_the_name_of_the_gate_s_judge_steers_no_terminal() -> None:
+    (line,) = gate_line(gate("tie", judge="\x1b[2Jann"))
+    assert "by ann, whose family" in line
+
+
+def test_the_score_of_a_finalist_has_the_interval_of_its_votes() -> None:
+    compared = HeadToHead(overall=9.6, interval=(9.3, 9.9), votes=6)
+    best = score(2, 7.0).model_copy(
+        update={"interval": (6.5, 7.5), "compared": compared}
+    )
+    result = a_result(delivered="synthesis", article="x", best_draft=2, scores=[best])
+    lines = summary(result, path=FOLDER, article=FOLDER / "a.md").splitlines()
+    assert "score: 7.00 (6.5-7.5, 3 votes) of draft 2" in lines

@@ -161,3 +161,26 @@ def test_names_of_files_and_presets_do_not_steer_the_terminal_either() -> None:
     shown = summary(result, path=FOLDER, article=FOLDER / "a.md")
     assert shown.count("gone") >= 2
     assert not set(shown) & set("\x1b\x07\u202e")
+
+
+@pytest.mark.parametrize(
+    ("votes", "failed", "shown"),
+    [(6, 0, "6 + 6"), (3, 0, "3 + 6"), (3, 2, "3 + 6 (2 failed)")],
+)
+def test_votes_and_comparisons_of_a_finalist_are_counted_apart(
+    votes: int, failed: int, shown: str
+) -> None:
+    table = HeadToHead(overall=7.2, interval=(6.1, 8.3), votes=6, abstained=failed)
+    one = ranked(1, 5.0, 1, compared=table, votes=votes)
+    assert block("rank", one, ranked(2, 4.0, 2))[1][-1] == shown
+
+
+def test_a_judge_that_only_compared_its_own_family_is_named_for_it() -> None:
+    table = HeadToHead(overall=7.2, interval=(6.1, 8.3), votes=6, own_family=("ann",))
+    by_ann = {"ann": JudgeMark(mean=5.0, votes=3)}
+    (_, line) = block(
+        "judge",
+        ranked(1, 5.0, 1, compared=table),
+        ranked(2, 4.0, 2, by_judge=by_ann),
+    )
+    assert line == ["ann", "5.00", "3", "draft 1"]

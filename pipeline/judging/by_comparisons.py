@@ -24,6 +24,7 @@ from pipeline.judging.bradley_terry import (
     strengths,
 )
 from pipeline.judging.certainty import CONFIDENCE, shared_ranks
+from pipeline.judging.panel import Panel
 from pipeline.pairwise import WIN, Comparison, Verdict
 from pipeline.records import ArticleScore, CriterionScore, HeadToHead, JudgeMark
 
@@ -103,6 +104,19 @@ def head_to_head(one: int, table: Standing, poll: Poll) -> HeadToHead:
         interval=(_score(low), _score(high)),
         votes=counted,
         abstained=len(asked) - counted,
+    )
+
+
+def own_family_of(one: int, games: Games, panel: Panel) -> tuple[str, ...]:
+    """The judges who compared a card that their own family wrote, by name."""
+    return tuple(
+        sorted(
+            {
+                comparison.judge.preset or ""
+                for comparison, _ in games
+                if one in comparison.place[:2] and panel.wrote(comparison.judge, one)
+            }
+        )
     )
 
 

@@ -110,7 +110,8 @@ def combine_votes(
     """What the votes on one card, in vote order, add up to; None when all abstained.
 
     Spread is the population standard deviation of the votes that were counted;
-    `offsets` are taken off the marks of each judge.
+    `offsets` are taken off the marks of each judge; what that would lead out of the
+    scale stays at its end.
     """
     if not votes:
         return None
@@ -122,7 +123,7 @@ def combine_votes(
         level = [mark.mean - shift for mark, shift in zip(marks, shifts, strict=True)]
         exact[criterion.name] = fmean(level)
         combined[criterion.name] = CriterionScore(
-            mean=round(fmean(level), _PLACES),
+            mean=round(_on_scale(fmean(level)), _PLACES),
             spread=round(pstdev(level), _PLACES),
             votes=len(level),
             justifications=tuple(j for mark in marks for j in mark.justifications),
@@ -130,7 +131,7 @@ def combine_votes(
     return ArticleScore(
         article_id=votes[0].article_id,
         criteria=combined,
-        overall=weighted_mean(exact, criteria),
+        overall=_on_scale(weighted_mean(exact, criteria)),
         votes=len(votes),
         abstained=asked - len(votes),
         spread=round(
@@ -196,5 +197,9 @@ def _shown(mean: Mean, noise: Noise | None) -> Interval | None:
     found = interval(mean, noise)
     if found is None:
         return None
-    low, high = found
-    return (round(max(LOWEST, low), _PLACES), round(min(HIGHEST, high), _PLACES))
+    low, high = map(_on_scale, found)
+    return (round(low, _PLACES), round(high, _PLACES))
+
+
+def _on_scale(score: float) -> float:
+    return min(max(score, float(LOWEST)), float(HIGHEST))

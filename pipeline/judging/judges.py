@@ -44,7 +44,7 @@ def judge_lines(scores: Sequence[ArticleScore]) -> list[JudgeLine]:
                 judge=judge,
                 mean=round(total / votes, 3),
                 votes=votes,
-                own_family=tuple(card for card, mark in own if mark.is_own_family),
+                own_family=tuple(s.article_id for s in scores if judge in s.own_family),
             )
         )
     return lines

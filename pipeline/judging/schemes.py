@@ -16,8 +16,11 @@ from typing import Protocol
 from pipeline.judging import auto
 from pipeline.judging.ballots import Ballot, Poll
 from pipeline.judging.by_comparisons import (
+    Games,
+    Standing,
     games_of,
     head_to_head,
+    own_family_of,
     scores_of_comparisons,
     standing,
 )
@@ -145,17 +148,21 @@ class Funnel(FixedVotes):
             return scores
         ids = sorted({one for c in poll.of_kind(Comparison) for one in c.place[:2]})
         table = standing(ids, games, poll.criteria, rng=_chance(self.seed))
+        cut = [score for score in scores if score.article_id not in table.ranks]
         return [
-            score.model_copy(
-                update={
-                    "rank": table.ranks[score.article_id],
-                    "compared": head_to_head(score.article_id, table, poll),
-                }
-                if score.article_id in table.ranks
-                else {"rank": len(ids) + _rank_among(score, scores, ids)}
-            )
+            score.model_copy(update={"rank": len(ids) + _rank_among(score, cut)})
+            if score.article_id not in table.ranks
+            else self._finalist(score, table, poll, games=games)
             for score in scores
         ]
+
+    def _finalist(
+        self, score: ArticleScore, table: Standing, poll: Poll, *, games: Games
+    ) -> ArticleScore:
+        one = score.article_id
+        own = own_family_of(one, games, self.panel)
+        compared = head_to_head(one, table, poll).model_copy(update={"own_family": own})
+        return score.model_copy(update={"rank": table.ranks[one], "compared": compared})
 
     def _finalists(self, poll: Poll) -> set[int]:
         scores = scores_of_votes(poll, self.panel)
@@ -175,12 +182,9 @@ def _pair(a: ArticleCard, b: ArticleCard, panel: Panel) -> list[Comparison]:
     return both_orders(a, b, judge=panel.of_pair(a.article_id, b.article_id))
 
 
-def _rank_among(
-    score: ArticleScore, scores: Sequence[ArticleScore], finalists: Sequence[int]
-) -> int:
+def _rank_among(score: ArticleScore, cut: Sequence[ArticleScore]) -> int:
     """The rank by votes among those that were cut."""
-    cut = [s.rank or 1 for s in scores if s.article_id not in finalists]
-    return 1 + sum(rank < (score.rank or 1) for rank in cut)
+    return 1 + sum((other.rank or 1) < (score.rank or 1) for other in cut)
 
 
 def _chance(seed: int) -> random.Random:

@@ -122,6 +122,6 @@ def _from_environment(models: ModelsFile, env: Mapping[str, str]) -> Preset:
         name="env",
         base_url=base_url,
         model=model,
-        family=next((known.family for known in same_model), None),
+        family=next((known.family for known in same_model if known.family), None),
         key_env="OPENAI_API_KEY",
     )
