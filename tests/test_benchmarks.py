@@ -18,6 +18,7 @@ from tests.benchmarks import (
     overhead,
     plot,
     printing,
+    rounds,
     speedup,
 )
 from tests.benchmarks.judging_funnel import sweep
@@ -226,6 +227,11 @@ def test_lost_counts_drafts_cards_and_votes() -> None:
             "2 in flight, one plain pool",
         ),
         (
+            rounds.main,
+            ["--contests", "1", "--candidates", "2", "--service-s", "0.002"],
+            "16 in flight, votes scatter by 0.9",
+        ),
+        (
             speedup.main,
             [*TINY, "--max-concurrent", "1,2", "--no-memory"],
             "whole pipeline, 2 in flight",
@@ -291,6 +297,8 @@ def test_a_picture_is_written(tmp_path: Path) -> None:
     found = [speedup.measured(stage, 2, trial(1.0, *log)) for stage in speedup.STAGES]
     speedup.draw(found, tmp_path / "speedup.png")
     overhead.draw({0.0: {overhead.PLAIN: [1.0]}}, tmp_path / "overhead.png")
+    walls = {(c, noise): [(0.9, 0.5)] for c in (8, 16) for noise in (0.5, 0.9)}
+    rounds.draw(walls, tmp_path / "rounds.png")
     scale = JudgingScale(contests=2, cards=(4,), noises=(1.0,))
     judging.draw(list(sweep(scale)), tmp_path / "judging.png")
     assert sorted(file.stem for file in tmp_path.glob("*.png")) == [
@@ -298,6 +306,7 @@ def test_a_picture_is_written(tmp_path: Path) -> None:
         "judging",
         "limits",
         "overhead",
+        "rounds",
         "speedup",
     ]
 

@@ -110,7 +110,7 @@ def test_the_builtin_model_costs_nothing_and_is_asked_the_short_way() -> None:
     ("changed", "later"),
     [
         ({}, (0, 0)),
-        ({"iterations": 15, "votes": "auto"}, (0, 18 + 8)),
+        ({"iterations": 15, "votes": "auto"}, (0, 24 + 8)),
         ({"scoring_mode": "pairwise", "votes": "auto"}, (0, 0)),
         ({"scoring_mode": "funnel", "iterations": 9}, (12, 12)),
         ({"scoring_mode": "funnel", "iterations": 3}, (6, 6)),

@@ -88,7 +88,7 @@ def test_the_parallel_command_leaves_the_bytes_of_the_sequential_one(
     [
         ((), "planned: 36 calls, about "),
         (("--no-gate",), "planned: 32 calls, about "),
-        (("--synthesis-votes", "auto"), "planned: 30 to 53 calls, at most "),
+        (("--synthesis-votes", "auto"), "planned: 30 to 62 calls, at most "),
         (("--scoring-mode", "funnel"), "planned: 48 calls, about "),
         (("--scoring-mode", "pairwise"), "planned: 37 calls, about "),
     ],

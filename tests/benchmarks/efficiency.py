@@ -20,8 +20,6 @@ from tests.benchmarks.options import add_work, counts, make_parser
 from tests.benchmarks.plot import picture
 from tests.benchmarks.printing import report, say, spread, table
 from tests.benchmarks.rivals import one_pool, staged_chained, staged_pools
-from tests.benchmarks.rounds import HEADERS as ROUNDS
-from tests.benchmarks.rounds import measure_rounds, rows_of_rounds
 from tests.benchmarks.schedule import greedy_makespan, jobs_from_log, lower_bound
 from tests.benchmarks.setting import Tuning
 from tests.benchmarks.workload import (
@@ -123,17 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = measure(
         load, args.max_concurrent, seeds=args.seeds, service_s=args.service_s
     )
-    rounds = measure_rounds(
-        load, args.max_concurrent, seeds=args.seeds, service_s=args.service_s
-    )
     report(
         f"{load.candidates} candidates x {load.votes} votes: write, extract, score; "
         f"log-normal calls of {args.service_s:g} s (sigma {SIGMA}), {args.seeds} seeds",
-        [
-            table(HEADERS, rows_of(results)),
-            "",
-            table(ROUNDS, rows_of_rounds(rounds)),
-        ],
+        [table(HEADERS, rows_of(results))],
     )
     if args.plot:
         draw(results, args.plot)

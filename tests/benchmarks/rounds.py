@@ -2,89 +2,115 @@
 What waiting for rounds costs: the wall with auto votes over that with five fixed ones.
 
 Five votes are more calls, but none waits for another; auto asks for fewer, in rounds.
+Each contest is another field of drafts: one is settled at once, another stays open.
+
+    python -m tests.benchmarks.rounds --candidates 10
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from statistics import NormalDist, fmean
-from typing import Any
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, median
 
-from tests.benchmarks.printing import say, spread
+from tests.benchmarks.field import NOISES, SPREAD, answer_in
+from tests.benchmarks.options import add_service, count, counts, make_parser
+from tests.benchmarks.plot import picture
+from tests.benchmarks.printing import report, say, spread, table
 from tests.benchmarks.setting import Tuning
 from tests.benchmarks.workload import Load, Trial, draft_and_judge, timed, warm_server
-from tests.loopback_llm import ChatRequest, Lognormal
-from tests.loopback_service import chance_of
+from tests.loopback_llm import Lognormal
 
 SIGMA = 0.5
-QUALITY, SPREAD = 6.0, 0.8  # of the drafts: mean and standard deviation
-NOISE_OF_MARK = 2.6  # of one criterion; with seven weighted ones about 1.0 overall
-HEADERS = ["", "wall, auto/5 votes", "at most", "votes, auto/5"]
-_NORMAL = NormalDist()
-Answer = Callable[[ChatRequest], Any]
+Ratios = tuple[float, float]  # walls, votes
+Results = Mapping[tuple[int, float], Sequence[Ratios]]
 
 
-def differing_drafts(request: ChatRequest) -> dict[str, Any] | None:
-    """Marks around a quality that is the card's own; other calls as usual."""
-    if request.stage != "score" or request.schema is None:
-        return None
-    quality = QUALITY + SPREAD * _NORMAL.inv_cdf(chance_of("card", request.text))
-    return {
-        name: {"justification": "as drawn", "score": _mark(quality, request, name)}
-        for name in request.schema["required"]
+def measure(
+    candidates: int, levels: Sequence[int], *, contests: int, service_s: float
+) -> Results:
+    """Every level and noise on every contest; auto and five beside each other."""
+    auto = Load(candidates=candidates, votes="auto")
+    five = Load(candidates=candidates, votes=5)
+    found: dict[tuple[int, float], list[Ratios]] = {
+        (c, noise): [] for c in levels for noise in NOISES
     }
-
-
-def _mark(quality: float, request: ChatRequest, criterion: str) -> int:
-    noise = _NORMAL.inv_cdf(chance_of("mark", request.body.get("seed"), criterion))
-    return min(10, max(1, round(quality + NOISE_OF_MARK * noise)))
-
-
-CASES: Mapping[str, Answer | None] = {
-    "drafts that differ": differing_drafts,
-    # Every mark is drawn anew: auto asks for all that its budget allows.
-    "drafts alike": None,
-}
-
-
-def measure_rounds(
-    load: Load, levels: Sequence[int], *, seeds: int, service_s: float
-) -> Mapping[str, Sequence[tuple[float, float]]]:
-    """Walls and votes of auto over those of five, by level and kind of drafts."""
-    auto, five = replace(load, votes="auto"), replace(load, votes=5)
-    found: dict[str, list[tuple[float, float]]] = {}
-    for seed in range(1, seeds + 1):
-        say(f"rounds, seed {seed} of {seeds}")
-        for name, answer in CASES.items():
-            service = Lognormal(service_s, SIGMA)
-            with warm_server(seed=seed, service=service, answer=answer) as server:
+    service = Lognormal(service_s, SIGMA)
+    for contest in range(1, contests + 1):
+        say(f"contest {contest} of {contests}")
+        for noise in NOISES:
+            answer = answer_in(contest, noise=noise)
+            with warm_server(seed=contest, service=service, answer=answer) as server:
                 for c in levels:
                     tuning = Tuning(max_in_flight=c)
                     ours, theirs = (
-                        timed(server, draft_and_judge, load=each, tuning=tuning)
-                        for each in (auto, five)
+                        timed(server, draft_and_judge, load=load, tuning=tuning)
+                        for load in (auto, five)
                     )
-                    found.setdefault(f"{c} in flight, {name}", []).append(
+                    found[c, noise].append(
                         (ours.wall_s / theirs.wall_s, _votes(ours) / _votes(theirs))
                     )
     return found
 
 
-def rows_of_rounds(
-    found: Mapping[str, Sequence[tuple[float, float]]],
-) -> list[list[str]]:
-    """One row a level and kind of drafts."""
+def rows_of(results: Results) -> list[list[str]]:
+    """One row a level and noise."""
     return [
         [
-            name,
+            f"{c} in flight, votes scatter by {noise:g}",
             spread([wall for wall, _ in runs]),
             "1.00",
             f"{fmean(votes for _, votes in runs):.2f}",
         ]
-        for name, runs in found.items()
+        for (c, noise), runs in results.items()
     ]
+
+
+HEADERS = ["", "wall, auto/5 votes", "at most", "votes, auto/5"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, and draw where asked."""
+    parser = make_parser("rounds", "Wall of auto votes over that of five fixed ones.")
+    add = parser.add_argument
+    add("--candidates", type=count, default=15, metavar="N", help="drafts")
+    add("--contests", type=count, default=40, metavar="N", help="fields of drafts")
+    add("--max-concurrent", type=counts, default="8,16", metavar="N,N")
+    add_service(parser, service_s=0.1)
+    args = parser.parse_args(argv)
+    results = measure(
+        args.candidates,
+        args.max_concurrent,
+        contests=args.contests,
+        service_s=args.service_s,
+    )
+    report(
+        f"{args.candidates} drafts whose quality scatters by {SPREAD}: write, extract, "
+        f"score; log-normal calls of {args.service_s:g} s (sigma {SIGMA}), "
+        f"{args.contests} contests; middle (least-most)",
+        [table(HEADERS, rows_of(results))],
+    )
+    if args.plot:
+        draw(results, args.plot)
+    return 0
+
+
+def draw(results: Results, path: Path) -> None:
+    """Wall of auto over that of five by calls in flight, a line for each noise."""
+    with picture(path) as (axes,):
+        for noise in NOISES:
+            levels = {c: runs for (c, its), runs in results.items() if its == noise}
+            middles = [median(wall for wall, _ in runs) for runs in levels.values()]
+            axes.plot([*levels], middles, marker="o", label=f"votes scatter by {noise}")
+        axes.axhline(1.0, color="grey", linewidth=0.8)
+        axes.set(xlabel="calls in flight", ylabel="wall, auto / 5 votes")
+        axes.legend()
 
 
 def _votes(trial: Trial) -> int:
     return sum(score.votes for score in trial.result.scores)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
