@@ -303,6 +303,29 @@ MARKED = st.lists(
 ).map("".join)
 
 
+@pytest.mark.parametrize(
+    ("article", "draft", "found"),
+    [
+        ("It took fifteen days.", "Fifteen days it was.", "word for word"),
+        ("It took 15 days.", "Fifteen days it was.", "same value"),
+        ("Forty-two percent left.", "In May 42% left.", "same value"),
+        ("It cost 1,200 euros.", "It cost one thousand two hundred.", "same value"),
+        ("It took 7 days.", "It took seven days.", "same value"),
+        ("It took fifteen days.", "It took sixteen days.", "nowhere"),
+        ("Ninety percent left.", "Nine left.", "nowhere"),
+    ],
+)
+def test_a_number_is_one_figure_in_digits_and_in_words(
+    article: str, draft: str, found: str
+) -> None:
+    assert only("figure", f"# A\n\n{article}", {1: draft}).found == found
+
+
+def test_the_words_below_ten_are_no_figures_of_the_article() -> None:
+    found = traced("# A\n\nOne of us asked two times, in nine ways.", {1: "No."})
+    assert [trace for trace in found if trace.kind == "figure"] == []
+
+
 @given(MARKED, MARKED)
 def test_no_text_is_too_strange_to_be_traced(article: str, draft: str) -> None:
     found = traced(article, {1: draft})

@@ -21,6 +21,7 @@ from pipeline.article_text import (
     quotations_by_paragraph,
     sentences,
 )
+from pipeline.grounding.number_words import spelled_numbers
 
 # A letter of a script that puts spaces between words: only there a word has an end.
 _LETTERS = re.compile(r"[^\W_\u2e80-\U0010ffff]*+")
@@ -32,7 +33,7 @@ class Page:
     """One heading or paragraph: its sentences, and its words as they are compared.
 
     `starts` is where each sentence begins in `text`; `figures` are those of each
-    sentence that has any, by its number.
+    sentence that has any, by its number, in digits and spelled out.
     """
 
     sentences: tuple[str, ...]
@@ -119,7 +120,10 @@ def _page(paragraph: Unit, quotations: tuple[str, ...]) -> Page:
 
 def _figures(paragraph: str, found: Sequence[str]) -> dict[int, Sequence[str]]:
     """Figures by sentence; those of a link, which no sentence shows, with the first."""
-    held = {place: numbers(sentence) for place, sentence in enumerate(found)}
+    held = {
+        place: [*numbers(sentence), *spelled_numbers(sentence)]
+        for place, sentence in enumerate(found)
+    }
     shown = {figure for each in held.values() for figure in each}
     hidden = [figure for figure in numbers(paragraph) if figure not in shown]
     held[0] = [*held.get(0, ()), *hidden]

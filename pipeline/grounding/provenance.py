@@ -2,7 +2,7 @@
 Where the article has it from: figures, quotations, phrases and headline, traced.
 
 Pure: it compares words with words and asks no model. A figure is traced by its value,
-so it cannot tell that a sentence makes another claim with it.
+in digits or spelled out, so it cannot tell that a sentence makes another claim with it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from pipeline.article_text import comparable, contains, plain, title, word_count
+from pipeline.article_text import (
+    comparable,
+    contains,
+    folded,
+    plain,
+    title,
+    word_count,
+)
+from pipeline.grounding.number_words import is_spelled_below_ten
 from pipeline.grounding.pages import Page, pages, searched
 from pipeline.grounding.shelf import Place, Shelf
 from pipeline.grounding.sources import Sources
@@ -97,11 +105,13 @@ def _figure_traces(page: Page, shelf: Shelf) -> Iterator[tuple[int, Trace]]:
     for number, figures in page.figures.items():
         start, passage = page.starts[number], page.sentences[number]
         for figure in figures:
+            if is_spelled_below_ten(figure):  # "one" is seldom a claim
+                continue
             written, place = shelf.same_value(figure, passage) or ("", None)
             trace = _verbatim_or_nowhere("figure", figure, passage, place=place)
-            if place and written != figure:
+            if place and folded(written) != folded(figure):
                 trace = trace.model_copy(update={"found": "same value"})
-            yield max(start, page.text.find(figure, start)), trace
+            yield max(start, page.text.find(folded(figure), start)), trace
 
 
 def _phrase_trace(

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.article_text import figure_value, plain, sentences
+from pipeline.article_text import plain, sentences
 from pipeline.grounding.likeness import content_words, likeness
+from pipeline.grounding.number_words import value_of
 from pipeline.grounding.pages import Page, pages, searched
 from pipeline.grounding.passages import named_passages
 from pipeline.grounding.sources import Sources
@@ -60,7 +61,7 @@ class Shelf:
 
     def same_value(self, figure: str, passage: str) -> tuple[str, Place] | None:
         """The figure as a source writes it, and where: the passage most like this."""
-        holding = self._by_value.get(figure_value(figure))
+        holding = self._by_value.get(value_of(figure))
         if not holding:
             return None
         best = self._most_like(passage, list(holding))
@@ -134,7 +135,7 @@ class Shelf:
         found: defaultdict[str, dict[int, str]] = defaultdict(dict)
         for number, place in enumerate(self._places):
             for figure in place.page.figures.get(place.sentences.start, ()):
-                holding = found[figure_value(figure)]
+                holding = found[value_of(figure)]
                 if len(holding) < MOST_COMPARED:
                     holding[number] = figure
         return found
