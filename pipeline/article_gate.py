@@ -55,13 +55,15 @@ class GateVote(Record):
 class GateReport(Record):
     """What was compared with the article, by whom, and what came of it.
 
-    `judge_wrote` names those of the two that the judge's own family wrote; `compared`
-    says whether the judge saw the texts or, for want of room, the cards.
+    `judge_wrote` names those of the two that the judge's own family wrote,
+    `author_unknown` those of which nobody knows who wrote them; `compared` says whether
+    the judge saw the texts or, for want of room, the cards.
     """
 
     draft: ArticleId
     judge: str
     judge_wrote: tuple[str, ...]
+    author_unknown: tuple[str, ...]
     compared: Literal["articles", "cards"]
     votes: tuple[GateVote, ...]
     abstained: int
@@ -159,12 +161,15 @@ def report_of(
         for duel in asked
         if duel.item in results
     )
-    wrote = {"article": article, "draft": draft}
+    named = {"article": article, "draft": draft}
     return GateReport(
         draft=draft,
         judge=judge,
         judge_wrote=tuple(
-            name for name, own in wrote.items() if panel.wrote(asked[0].judge, own)
+            name for name, own in named.items() if panel.wrote(asked[0].judge, own)
+        ),
+        author_unknown=tuple(
+            name for name, own in named.items() if not panel.authors.get(own)
         ),
         compared="cards" if asked[0].is_by_cards else "articles",
         votes=votes,

@@ -8,7 +8,7 @@ nothing, the front door does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.article_gate import GateReport
@@ -89,16 +89,21 @@ def _gate(gate: GateReport | None) -> list[str]:
     orders = " in both orders"
     if gate.outcome == "not decided" and len({v.first for v in gate.votes}) == 1:
         said, orders = "not decided, only one order could be had", ""
-    wrote = " and ".join(
-        {"article": "the article", "draft": "the draft"}[one]
-        for one in gate.judge_wrote
-    )
     asked = counted(len(gate.votes), "comparison")
     return [
         f"compared with draft {gate.draft}: {said} ({asked} of the {gate.compared}"
-        f"{orders} by {for_terminal(gate.judge)}, whose family wrote"
-        f" {wrote or 'neither'})"
+        f"{orders} by {for_terminal(gate.judge)}, {_independence(gate)})"
     ]
+
+
+def _independence(gate: GateReport) -> str:
+    """What the judge's family wrote of the two, as far as that is known."""
+    unknown = " or ".join(f"the {one}" for one in gate.author_unknown)
+    wrote = " and ".join(f"the {one}" for one in gate.judge_wrote)
+    if unknown:
+        said = f"whose family wrote {wrote}; " if wrote else ""
+        return f"{said}who wrote {unknown} is not known"
+    return f"whose family wrote {wrote or 'neither'}"
 
 
 def _ranking(result: Result) -> list[str]:
@@ -111,15 +116,14 @@ def _ranking(result: Result) -> list[str]:
     if len(scores) < 2:
         return []
     shared = Counter(score.rank for score in scores)
-    rows = [["rank", "draft", "written by", "score", "90 % interval", "votes"]]
+    measured = _MEASURED[result.job.judging.mode]
+    rows = [["rank", "draft", "written by", *measured]]
     rows += [
         [
             f"{score.rank}{'=' if shared[score.rank] > 1 else ''}",
             str(score.article_id),
             for_terminal(presets.get(score.article_id, "")),
-            f"{(score.compared or score).overall:.2f}",
-            _between((score.compared or score).interval) or "unknown",
-            _counted_votes(score, result.job.judging.mode),
+            *(show(score) for show in measured.values()),
         ]
         for score in scores[:MOST_ROWS]
     ]
@@ -136,16 +140,43 @@ def _ranking(result: Result) -> list[str]:
     return lines
 
 
-def _counted_votes(score: ArticleScore, mode: str) -> str:
-    """Votes, or comparisons, or in a funnel votes and comparisons."""
-    if score.compared is None or mode == "pairwise":
-        return _with_failed(score)
-    return f"{_with_failed(score)} + {_with_failed(score.compared)}"
+def _overall(found: ArticleScore | HeadToHead) -> str:
+    return f"{found.overall:.2f}"
 
 
-def _with_failed(counted: ArticleScore | HeadToHead) -> str:
-    failed = f" ({counted.abstained} failed)" if counted.abstained else ""
-    return f"{counted.votes}{failed}"
+def _interval(found: ArticleScore | HeadToHead) -> str:
+    return _between(found.interval) or "unknown"
+
+
+def _counted(found: ArticleScore | HeadToHead) -> str:
+    failed = f" ({found.abstained} failed)" if found.abstained else ""
+    return f"{found.votes}{failed}"
+
+
+def _compared(
+    show: Callable[[ArticleScore | HeadToHead], str],
+) -> Callable[[ArticleScore], str]:
+    """As the draft did in comparisons, where it came so far."""
+    return lambda score: show(score.compared) if score.compared else "-"
+
+
+# The columns of the ranking. In a funnel comparisons decide, and stand on a scale of
+# their own beside the votes that chose whom to compare.
+_MEASURED: Mapping[str, Mapping[str, Callable[[ArticleScore], str]]] = {
+    "absolute": {"score": _overall, "90 % interval": _interval, "votes": _counted},
+    "pairwise": {
+        "score": _overall,
+        "90 % interval": _interval,
+        "comparisons": _counted,
+    },
+    "funnel": {
+        "score": _overall,
+        "votes": _counted,
+        "compared": _compared(_overall),
+        "90 % interval": _compared(_interval),
+        "comparisons": _compared(_counted),
+    },
+}
 
 
 def _judges(result: Result) -> list[str]:

@@ -246,19 +246,20 @@ def test_failed_comparisons_are_abstentions_and_may_leave_it_open() -> None:
 
 
 @pytest.mark.parametrize(
-    ("authors", "wrote"),
+    ("authors", "wrote", "unknown"),
     [
-        ({}, ()),
-        ({4: "a"}, ("article",)),
-        ({2: "a"}, ("draft",)),
-        ({2: "a", 4: "a"}, ("article", "draft")),
-        ({2: "", 4: ""}, ()),
+        ({}, (), ("article", "draft")),
+        ({4: "a"}, ("article",), ("draft",)),
+        ({2: "a", 4: "b"}, ("draft",), ()),
+        ({2: "a", 4: "a"}, ("article", "draft"), ()),
+        ({2: "", 4: ""}, (), ("article", "draft")),
     ],
 )
 def test_the_report_says_what_the_judge_s_family_wrote(
-    authors: dict[int, str], wrote: tuple[str, ...]
+    authors: dict[int, str], wrote: tuple[str, ...], unknown: tuple[str, ...]
 ) -> None:
     for judges in (judges_of("a"), (Judge(preset="a"),)):
         panel = Panel(judges=judges, authors=authors)
         known = wrote if judges[0].family else ()
-        assert report(0.5, 0.5, 0.5, 0.5, panel=panel).judge_wrote == known
+        found = report(0.5, 0.5, 0.5, 0.5, panel=panel)
+        assert (found.judge_wrote, found.author_unknown) == (known, unknown)

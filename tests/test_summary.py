@@ -102,6 +102,7 @@ def gate(outcome: GateOutcome, **changes: Any) -> GateReport:
             "draft": 2,
             "judge": "ann",
             "judge_wrote": (),
+            "author_unknown": (),
             "compared": "articles",
             "votes": (vote,) * 4,
             "abstained": 0,
@@ -141,6 +142,25 @@ def test_the_gate_s_line_says_what_was_compared_and_by_whom() -> None:
     assert "(0 comparisons of the cards" in line
     assert "whose family wrote the article and the draft" in line
     assert gate_line(None) == []
+
+
+@pytest.mark.parametrize(
+    ("wrote", "unknown", "said"),
+    [
+        ((), (), "by ann, whose family wrote neither)"),
+        ((), ("draft",), "by ann, who wrote the draft is not known)"),
+        (
+            ("article",),
+            ("draft",),
+            "by ann, whose family wrote the article; who wrote the draft is not known)",
+        ),
+    ],
+)
+def test_independence_is_claimed_only_of_what_is_known(
+    wrote: tuple[str, ...], unknown: tuple[str, ...], said: str
+) -> None:
+    (line,) = gate_line(gate("tie", judge_wrote=wrote, author_unknown=unknown))
+    assert line.endswith(said)
 
 
 def test_what_was_not_delivered_is_named_beside_what_was() -> None:

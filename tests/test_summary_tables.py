@@ -18,9 +18,10 @@ def ranked(article_id: int, overall: float, rank: int, **changes: Any) -> Articl
     return found.model_copy(update={"interval": interval, "rank": rank, **changes})
 
 
-def block(head: str, *scores: ArticleScore) -> list[list[str]]:
+def block(head: str, *scores: ArticleScore, mode: str = "absolute") -> list[list[str]]:
     """The lines of the block that begins so, cut into columns."""
     result = a_result(scores=scores, delivered="synthesis", article="x", best_draft=1)
+    result.job = replace(result.job, judging=Judging(mode=mode))
     shown = summary(result, path=FOLDER, article=FOLDER / "a.md").splitlines()
     starts = [n for n, line in enumerate(shown) if line.startswith(head)]
     if not starts:
@@ -100,19 +101,30 @@ def test_drafts_too_close_to_call_are_all_named_even_where_not_all_are_listed() 
     assert lines[-2] == [f"too close to call: drafts {ids}"]
 
 
-def test_finalists_are_shown_as_they_did_in_comparisons() -> None:
+def test_in_a_funnel_votes_and_comparisons_stand_beside_each_other() -> None:
     table = HeadToHead(overall=7.2, interval=(6.1, 8.3), votes=6)
+    worse = HeadToHead(overall=4.0, interval=(3.0, 5.0), votes=5, abstained=1)
     lines = block(
         "rank",
-        ranked(1, 5.0, 2, compared=table.model_copy(update={"overall": 4.0})),
+        ranked(1, 5.0, 2, compared=worse),
         ranked(2, 4.0, 1, compared=table),
-        ranked(3, 4.5, 3),
+        ranked(3, 4.5, 3, abstained=2),
+        mode="funnel",
     )
-    assert [line[-3:] for line in lines[1:]] == [
-        ["7.20", "6.1-8.3", "3 + 6"],
-        ["4.00", "6.1-8.3", "3 + 6"],
-        ["4.50", "4.0-5.0", "3"],
+    assert [line[2:] for line in lines] == [
+        ["written by", "score", "votes", "compared", "90 % interval", "comparisons"],
+        ["p2", "4.00", "3", "7.20", "6.1-8.3", "6"],
+        ["p1", "5.00", "3", "4.00", "3.0-5.0", "5 (1 failed)"],
+        ["4.50", "3 (2 failed)", "-", "-", "-"],
     ]
+
+
+def test_where_every_pair_is_compared_the_ranking_counts_comparisons() -> None:
+    table = HeadToHead(overall=7.2, interval=(6.1, 8.3), votes=6)
+    one = ranked(1, 7.2, 1, compared=table, votes=6)
+    head, first, *_ = block("rank", one, ranked(2, 4.0, 2), mode="pairwise")
+    assert head[3:] == ["score", "90 % interval", "comparisons"]
+    assert first[3:] == ["7.20", "6.7-7.7", "6"]
 
 
 def marked(article_id: int, **means: float) -> ArticleScore:
@@ -161,18 +173,6 @@ def test_names_of_files_and_presets_do_not_steer_the_terminal_either() -> None:
     shown = summary(result, path=FOLDER, article=FOLDER / "a.md")
     assert shown.count("gone") >= 2
     assert not set(shown) & set("\x1b\x07\u202e")
-
-
-@pytest.mark.parametrize(
-    ("votes", "failed", "shown"),
-    [(6, 0, "6 + 6"), (3, 0, "3 + 6"), (3, 2, "3 + 6 (2 failed)")],
-)
-def test_votes_and_comparisons_of_a_finalist_are_counted_apart(
-    votes: int, failed: int, shown: str
-) -> None:
-    table = HeadToHead(overall=7.2, interval=(6.1, 8.3), votes=6, abstained=failed)
-    one = ranked(1, 5.0, 1, compared=table, votes=votes)
-    assert block("rank", one, ranked(2, 4.0, 2))[1][-1] == shown
 
 
 def test_a_judge_that_only_compared_its_own_family_is_named_for_it() -> None:
