@@ -15,9 +15,9 @@ from pipeline.criteria import Criterion
 from pipeline.extract import extract_article_card
 from pipeline.items import card_item
 from pipeline.judging.ballots import Ballot
+from pipeline.judging.vote import Vote
 from pipeline.llm.client import ChatClient
 from pipeline.records import ArticleCandidate, ArticleCard, ArticleScore
-from pipeline.vote import Vote
 
 T = TypeVar("T")
 

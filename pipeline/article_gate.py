@@ -18,11 +18,7 @@ from pipeline.criteria import Criterion, rubric
 from pipeline.items import Item
 from pipeline.judging.ballots import Results
 from pipeline.judging.by_comparisons import points_of
-from pipeline.judging.panel import Panel
-from pipeline.llm.client import ChatClient
-from pipeline.llm.defaults import client_or_default
-from pipeline.llm.presets import Preset
-from pipeline.pairwise import (
+from pipeline.judging.pairwise import (
     TIE,
     WIN,
     Pair,
@@ -31,6 +27,10 @@ from pipeline.pairwise import (
     full_verdict,
     question_of,
 )
+from pipeline.judging.panel import Panel
+from pipeline.llm.client import ChatClient
+from pipeline.llm.defaults import client_or_default
+from pipeline.llm.presets import Preset
 from pipeline.prompting import fill, room_characters
 from pipeline.records import ArticleCard, ArticleId, Brief, Record
 

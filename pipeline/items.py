@@ -31,6 +31,16 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which call of a run a ballot is, and which preset is asked."""
+
+    stage: str
+    item_id: str
+    sample: int
+    preset: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """Who is told what becomes of the items of a run.
 

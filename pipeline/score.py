@@ -14,10 +14,10 @@ from pipeline.criteria import Criterion
 from pipeline.items import NOBODY, Watch
 from pipeline.judging.ballots import cast_one_by_one
 from pipeline.judging.rounds import Judging, judge_cards
+from pipeline.judging.vote import STAGE, score_article_card
 from pipeline.llm.client import ChatClient
 from pipeline.records import ArticleCard, ArticleScore
 from pipeline.settings import Votes
-from pipeline.vote import STAGE, score_article_card
 
 __all__ = [
     "STAGE",

@@ -7,11 +7,11 @@ from typing import Any
 from pipeline.criteria import CRITERIA, Criterion
 from pipeline.items import Item
 from pipeline.judging.ballots import Ballot, Poll, Results
+from pipeline.judging.pairwise import Comparison
 from pipeline.judging.panel import Judge, Panel
 from pipeline.judging.rounds import Judging, judge_cards
-from pipeline.pairwise import Comparison
+from pipeline.judging.vote import Vote, one_vote
 from pipeline.records import ArticleScore
-from pipeline.vote import Vote, one_vote
 from tests.stage_fakes import card
 
 ONE = CRITERIA[:1]

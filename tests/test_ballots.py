@@ -11,10 +11,10 @@ from pipeline.criteria import CRITERIA, Criterion
 from pipeline.errors import EndpointRejected, ItemRejected
 from pipeline.items import Item, Watch
 from pipeline.judging.ballots import Poll, cast_one_by_one
+from pipeline.judging.pairwise import Comparison
 from pipeline.judging.panel import MAIN_JUDGE, Judge
+from pipeline.judging.vote import Vote
 from pipeline.llm.client import ChatClient
-from pipeline.pairwise import Comparison
-from pipeline.vote import Vote
 from tests.judging_fakes import ONE
 from tests.stage_fakes import card, stand
 

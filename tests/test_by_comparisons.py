@@ -19,8 +19,8 @@ from pipeline.judging.by_comparisons import (
     scores_of_comparisons,
     standing,
 )
+from pipeline.judging.pairwise import Comparison
 from pipeline.judging.panel import Judge
-from pipeline.pairwise import Comparison
 from pipeline.records import ArticleScore
 from tests.judging_fakes import NAME, ONE, by_id, poll_of
 from tests.stage_fakes import card

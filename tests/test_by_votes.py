@@ -17,8 +17,8 @@ from pipeline.judging.by_votes import (
     scores_of_votes,
 )
 from pipeline.judging.panel import Judge, Panel
+from pipeline.judging.vote import Vote, one_vote
 from pipeline.records import ArticleScore
-from pipeline.vote import Vote, one_vote
 from tests.judging_fakes import NAME, ONE, panel_of_letters, voted
 from tests.stage_fakes import card
 

@@ -2,15 +2,16 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 STAGES = {
-    *("candidates", "extract", "score", "pairwise", "select", "synthesize", "validate"),
+    *("candidates", "extract", "score", "select", "synthesize", "validate"),
     *("fuse", "run", "sequential", "short", "job", "items"),
-    *("vote", "judging", "article_gate", "appraise", "grounding", "writers", "result"),
+    *("judging", "article_gate", "appraise", "grounding", "writers", "result"),
 }
 FORBIDDEN = {
     "pipeline": {"parallel", "post_generator"},
@@ -53,6 +54,21 @@ def test_a_layer_imports_nothing_above_it(layer: str) -> None:
             if is_in(name, package)
         }
         assert not above, path
+
+
+@pytest.mark.parametrize("layer", ["pipeline", "parallel", "pipeline/llm"])
+def test_no_room_of_a_layer_is_both_above_and_below_another(layer: str) -> None:
+    package = layer.replace("/", ".")
+
+    def room(name: str) -> str:
+        return name.removeprefix(f"{package}.").split(".")[0]
+
+    below: dict[str, set[str]] = {}
+    for path in (ROOT / layer).rglob("*.py"):
+        own = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        used = {room(name) for name in imported(path) if is_in(name, package)}
+        below.setdefault(own, set()).update(used - {own})
+    TopologicalSorter(below).prepare()  # raises where they go round in a circle
 
 
 def test_the_article_free_half_of_parallel_knows_nothing_of_articles() -> None:

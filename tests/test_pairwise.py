@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pipeline.criteria import CRITERIA
 from pipeline.judging.ballots import Poll
 from pipeline.judging.by_comparisons import scores_of_comparisons
+from pipeline.judging.pairwise import Comparison, Verdict, compare_cards
 from pipeline.judging.rounds import Judging, opening_of
-from pipeline.pairwise import Comparison, Verdict, compare_cards
 from pipeline.records import ArticleScore
 from pipeline.score import compare_all_cards
 from tests.stage_fakes import CRITERIA_NAMES, SHORT, Asked, card, refuse, stand

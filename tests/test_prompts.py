@@ -27,9 +27,9 @@ from pipeline.elements import card_with_labels
 from pipeline.errors import PipelineError
 from pipeline.extract import extract_article_card
 from pipeline.grounding.sources import Sources
+from pipeline.judging.pairwise import Comparison, compare_cards
 from pipeline.llm.client import ChatClient
 from pipeline.llm.presets import Preset
-from pipeline.pairwise import Comparison, compare_cards
 from pipeline.prompting import PROMPTS, fill
 from pipeline.records import CandidatePlan, Evidence, Finding, Passage
 from pipeline.score import score_article_card

@@ -16,13 +16,13 @@ from pipeline.errors import ItemRejected
 from pipeline.items import Watch
 from pipeline.judging.rounds import Judging, judge_cards, opening_of
 from pipeline.judging.schemes import AutoVotes, EveryPair, FixedVotes, Funnel
+from pipeline.judging.vote import Vote
 from pipeline.llm.client import ChatClient
 from pipeline.llm.journal import Journal
 from pipeline.llm.ledger import Ledger
 from pipeline.metrics import PipelineMetrics
 from pipeline.records import ArticleScore
 from pipeline.score import judge_all_cards
-from pipeline.vote import Vote
 from tests.judging_fakes import ONE, Booth, answers, judged, panel_of_letters
 from tests.loopback_service import chance_of
 from tests.stage_fakes import (

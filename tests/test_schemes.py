@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.judging.auto import MOST_VOTES, OPENING_VOTES, further_votes
+from pipeline.judging.pairwise import Comparison
 from pipeline.judging.schemes import FINALISTS, votes_on
-from pipeline.pairwise import Comparison
-from pipeline.vote import Vote
+from pipeline.judging.vote import Vote
 from tests.judging_fakes import (
     Booth,
     Comparing,

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.criteria import CRITERIA
 from pipeline.errors import UnreadableReply
-from pipeline.vote import score_article_card
+from pipeline.judging.vote import score_article_card
 from tests.stage_fakes import CRITERIA_NAMES, card, stand
 
 

@@ -24,8 +24,8 @@ from pipeline.judging.bradley_terry import (
     strengths,
 )
 from pipeline.judging.certainty import CONFIDENCE, shared_ranks
+from pipeline.judging.pairwise import WIN, Comparison, Verdict
 from pipeline.judging.panel import Panel
-from pipeline.pairwise import WIN, Comparison, Verdict
 from pipeline.records import ArticleScore, CriterionScore, HeadToHead, JudgeMark
 
 _PLACES = 3

@@ -24,8 +24,8 @@ from pipeline.judging.certainty import (
 )
 from pipeline.judging.panel import Panel
 from pipeline.judging.severity import Mark, severities
+from pipeline.judging.vote import Vote
 from pipeline.records import ArticleScore, CriterionScore, JudgeMark
-from pipeline.vote import Vote
 
 _PLACES = 3
 Votes = Mapping[int, Sequence[ArticleScore]]

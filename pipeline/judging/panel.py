@@ -24,16 +24,6 @@ MAIN_JUDGE = Judge()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """Which call of a run a ballot is, and which preset is asked."""
-
-    stage: str
-    item_id: str
-    sample: int
-    preset: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """The judges of a run, and the family that wrote each article, by its id.
 

@@ -31,11 +31,11 @@ from pipeline.judging.by_votes import (
     scores_of_votes,
     with_own_family_named,
 )
+from pipeline.judging.pairwise import Comparison, both_orders
 from pipeline.judging.panel import Panel
-from pipeline.pairwise import Comparison, both_orders
+from pipeline.judging.vote import Vote
 from pipeline.records import ArticleCard, ArticleScore
 from pipeline.seeds import derived_seed
-from pipeline.vote import Vote
 
 FINALISTS = 4
 

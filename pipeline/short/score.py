@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, create_model
 
 from pipeline.criteria import HIGHEST, LOWEST, Criterion
-from pipeline.judging.panel import Question
+from pipeline.items import Question
 from pipeline.llm.call import CallOptions, Reply
 from pipeline.llm.client import ChatClient
 from pipeline.prompting import fill

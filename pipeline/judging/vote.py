@@ -16,8 +16,8 @@ from pydantic import Field, create_model
 
 from pipeline.blocks import card_block
 from pipeline.criteria import HIGHEST, LOWEST, Criterion, rubric, weighted_mean
-from pipeline.items import Item, vote_item
-from pipeline.judging.panel import MAIN_JUDGE, Judge, Question
+from pipeline.items import Item, Question, vote_item
+from pipeline.judging.panel import MAIN_JUDGE, Judge
 from pipeline.llm.call import CallOptions, Reply, strict_schema
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default

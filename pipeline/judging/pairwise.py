@@ -17,8 +17,8 @@ from pydantic import create_model
 
 from pipeline.blocks import card_block
 from pipeline.criteria import Criterion, rubric
-from pipeline.items import Item, comparison_item
-from pipeline.judging.panel import MAIN_JUDGE, Judge, Question
+from pipeline.items import Item, Question, comparison_item
+from pipeline.judging.panel import MAIN_JUDGE, Judge
 from pipeline.llm.call import CallOptions, Reply, strict_schema
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
