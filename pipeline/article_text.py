@@ -19,7 +19,8 @@ _ABBREVIATION = re.compile(
 _LONGEST_ABBREVIATION = 12  # with the letter before it
 _SENTENCE_END = re.compile(r"""(?<=[.!?…])["'”’)\]]*\s+|(?<=[。！？])""")
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*")
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
+DIGITS = r"(?<![\w.])\d+(?:[.,]\d+)*"  # a number, with its separators
+_NUMBER = re.compile(DIGITS)
 _FENCED_CODE = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`]*`")
 # A mark that looks the same at both ends opens before a word and closes after one:

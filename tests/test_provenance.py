@@ -312,6 +312,9 @@ MARKED = st.lists(
         ("It cost 1,200 euros.", "It cost one thousand two hundred.", "same value"),
         ("It took 7 days.", "It took seven days.", "same value"),
         ("It took fifteen days.", "It took sixteen days.", "nowhere"),
+        ("It cost 12 million.", "It cost 12,000,000.", "same value"),
+        ("It cost 12 million.", "It cost 12 Million.", "word for word"),
+        ("It cost 12 billion.", "It cost 12 million.", "nowhere"),
         ("Ninety percent left.", "Nine left.", "nowhere"),
     ],
 )

@@ -21,7 +21,7 @@ from pipeline.article_text import (
     quotations_by_paragraph,
     sentences,
 )
-from pipeline.grounding.number_words import spelled_numbers
+from pipeline.grounding.figures import figures_in
 
 # A letter of a script that puts spaces between words: only there a word has an end.
 _LETTERS = re.compile(r"[^\W_\u2e80-\U0010ffff]*+")
@@ -120,11 +120,8 @@ def _page(paragraph: Unit, quotations: tuple[str, ...]) -> Page:
 
 def _figures(paragraph: str, found: Sequence[str]) -> dict[int, Sequence[str]]:
     """Figures by sentence; those of a link, which no sentence shows, with the first."""
-    held = {
-        place: [*numbers(sentence), *spelled_numbers(sentence)]
-        for place, sentence in enumerate(found)
-    }
-    shown = {figure for each in held.values() for figure in each}
-    hidden = [figure for figure in numbers(paragraph) if figure not in shown]
+    held = {place: figures_in(sentence) for place, sentence in enumerate(found)}
+    shown = {number for sentence in found for number in numbers(sentence)}
+    hidden = [number for number in numbers(paragraph) if number not in shown]
     held[0] = [*held.get(0, ()), *hidden]
     return {place: each for place, each in held.items() if each}

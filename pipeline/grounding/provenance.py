@@ -18,7 +18,7 @@ from pipeline.article_text import (
     title,
     word_count,
 )
-from pipeline.grounding.number_words import is_spelled_below_ten
+from pipeline.grounding.figures import is_spelled_below_ten
 from pipeline.grounding.pages import Page, pages, searched
 from pipeline.grounding.shelf import Place, Shelf
 from pipeline.grounding.sources import Sources

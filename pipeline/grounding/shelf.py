@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipeline.article_text import plain, sentences
+from pipeline.grounding.figures import value_of
 from pipeline.grounding.likeness import content_words, likeness
-from pipeline.grounding.number_words import value_of
 from pipeline.grounding.pages import Page, pages, searched
 from pipeline.grounding.passages import named_passages
 from pipeline.grounding.sources import Sources

@@ -1,12 +1,12 @@
-"""Numbers that are spelled out are found and have the value of their digits."""
+"""Figures are found in digits and in words, and what they are worth."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.grounding.number_words import (
+from pipeline.grounding.figures import (
+    figures_in,
     is_spelled_below_ten,
-    spelled_numbers,
     value_of,
 )
 
@@ -38,7 +38,7 @@ def test_every_number_is_found_whole_and_has_its_value(
     number: int, joint: str, and_: str
 ) -> None:
     words = spelled(number, joint=joint, and_=and_)
-    assert spelled_numbers(f"Of {words} teams") == [words]
+    assert figures_in(f"Of {words} teams") == [words]
     assert value_of(words) == value_of(words.upper()) == str(number)
 
 
@@ -47,7 +47,14 @@ def test_every_number_is_found_whole_and_has_its_value(
     [
         ("Fifteen teams, then fifteen more.", ["Fifteen", "fifteen"]),
         ("a ten-year plan", ["ten"]),
-        ("twelve million users", ["twelve"]),
+        ("twelve million users", ["twelve million"]),
+        (
+            "12 million, 2.5 billion and 3-million",
+            ["12 million", "2.5 billion", "3-million"],
+        ),
+        ("In 2019 nine of 12 left.", ["2019", "nine", "12"]),
+        ("12 millionaires", ["12"]),
+        ("millions, a million, 2 millions", ["2"]),
         ("between one hundred and two hundred", ["one hundred", "two hundred"]),
         ("one thousand to two thousand", ["one thousand", "two thousand"]),
         ("one in twenty", ["one", "twenty"]),
@@ -59,12 +66,30 @@ def test_every_number_is_found_whole_and_has_its_value(
     ],
 )
 def test_what_is_a_number_in_words(text: str, found: list[str]) -> None:
-    assert spelled_numbers(text) == found
+    assert figures_in(text) == found
 
 
-def test_digits_keep_their_value() -> None:
-    assert value_of("1,000") == value_of("1000") == value_of("one thousand") == "1000"
-    assert value_of("2.50") == "2.50"
+@pytest.mark.parametrize(
+    ("figures", "value"),
+    [
+        (
+            ["1,000", "1000", "1.000", "1 thousand", "one thousand", "10 hundred"],
+            "1000",
+        ),
+        (["2.50"], "2.50"),
+        (["2.5 million", "2,5 million", "2.50 Million", "2,500,000"], "2500000"),
+        (["12 million", "twelve million", "Twelve-million", "12,000,000"], "12000000"),
+        (["two hundred thousand", "200 thousand", "200,000"], "200000"),
+        (["0.5 billion", "500 million", "five hundred million"], "500000000"),
+        (["1.2.3 thousand"], "1.2.3 thousand"),
+    ],
+)
+def test_what_is_worth_the_same_has_one_value(figures: list[str], value: str) -> None:
+    assert {value_of(figure) for figure in figures} == {value}
+
+
+def test_a_million_is_no_billion() -> None:
+    assert value_of("12 million") != value_of("12 billion") != value_of("12")
 
 
 def test_small_words_are_told_apart() -> None:
@@ -75,5 +100,5 @@ def test_small_words_are_told_apart() -> None:
 
 
 def test_a_megabyte_of_numbers_takes_no_time() -> None:
-    assert spelled_numbers("twenty-" * 150_000) == ["twenty"]
-    assert spelled_numbers("one hundred and " * 70_000) == ["one hundred"]
+    assert figures_in("twenty-" * 150_000) == ["twenty"]
+    assert figures_in("one hundred and " * 70_000) == ["one hundred"]
