@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.benchmarks.options import add_work, counts, make_parser
-from tests.benchmarks.plot import picture
+from tests.benchmarks.plot import draw_by_level
 from tests.benchmarks.printing import report, say, spread, table
 from tests.benchmarks.rivals import one_pool, staged_chained, staged_pools
 from tests.benchmarks.schedule import greedy_makespan, jobs_from_log, lower_bound
@@ -133,14 +133,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def draw(results: Results, path: Path) -> None:
     """Wall over greedy by calls in flight, a line for each way."""
-    with picture(path) as (axes,):
-        for name in WAYS:
-            points = [(c, runs) for (c, way), runs in results.items() if way == name]
-            middles = [median(run.to_greedy for run in runs) for _, runs in points]
-            axes.plot([c for c, _ in points], middles, marker="o", label=name)
-        axes.axhline(1.0, color="grey", linewidth=0.8)
-        axes.set(xlabel="calls in flight", ylabel="wall / greedy schedule")
-        axes.legend()
+    walls = {
+        level_and_way: median(run.to_greedy for run in runs)
+        for level_and_way, runs in results.items()
+    }
+    draw_by_level(walls, path, what="wall / greedy schedule")
 
 
 if __name__ == "__main__":

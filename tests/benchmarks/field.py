@@ -12,10 +12,10 @@ from functools import partial
 from statistics import NormalDist
 from typing import Any
 
+from tests.benchmarks.judging_contest import QUALITY, SPREAD
 from tests.loopback_llm import ChatRequest
 from tests.loopback_service import chance_of
 
-QUALITY, SPREAD = 6.0, 0.8  # of the drafts: mean and standard deviation
 NOISES = {0.5: 1.3, 0.9: 2.6}  # of a vote: that of each of its seven marks
 _NORMAL = NormalDist()
 

@@ -125,7 +125,9 @@ def intervals_of(
     """The program's 90 % intervals: of shares where there were comparisons, else means."""
     if outcome.tallies:
         ids = sorted({one for pair in outcome.tallies for one in pair})
-        drawn = redrawn_shares(ids, outcome.tallies, rng=rng, draws=draws)
+        drawn = redrawn_shares(
+            strengths(ids, outcome.tallies), outcome.tallies, rng=rng, draws=draws
+        )
         return {
             one: middle_of([shares[one] for shares in drawn], CONFIDENCE) for one in ids
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,3 +46,18 @@ def picture(path: Path, *, panels: int = 1) -> Iterator[list[Any]]:
     finally:
         pyplot.close(figure)
     say(f"wrote {path}")
+
+
+def draw_by_level(
+    ratios: Mapping[tuple[int, str], float], path: Path, *, what: str
+) -> None:
+    """Ratios by calls in flight, a line for each name, beside 1."""
+    lines: dict[str, dict[int, float]] = {}
+    for (level, name), ratio in ratios.items():
+        lines.setdefault(name, {})[level] = ratio
+    with picture(path) as (axes,):
+        for name, line in lines.items():
+            axes.plot([*line], [*line.values()], marker="o", label=name)
+        axes.axhline(1.0, color="grey", linewidth=0.8)
+        axes.set(xlabel="calls in flight", ylabel=what)
+        axes.legend()

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
 
-from tests.benchmarks.field import NOISES, SPREAD, answer_in
+from tests.benchmarks.field import NOISES, answer_in
+from tests.benchmarks.judging_contest import SPREAD
 from tests.benchmarks.options import add_service, count, counts, make_parser
-from tests.benchmarks.plot import picture
+from tests.benchmarks.plot import draw_by_level
 from tests.benchmarks.printing import report, say, spread, table
 from tests.benchmarks.setting import Tuning
 from tests.benchmarks.workload import Load, Trial, draft_and_judge, timed, warm_server
@@ -98,14 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def draw(results: Results, path: Path) -> None:
     """Wall of auto over that of five by calls in flight, a line for each noise."""
-    with picture(path) as (axes,):
-        for noise in NOISES:
-            levels = {c: runs for (c, its), runs in results.items() if its == noise}
-            middles = [median(wall for wall, _ in runs) for runs in levels.values()]
-            axes.plot([*levels], middles, marker="o", label=f"votes scatter by {noise}")
-        axes.axhline(1.0, color="grey", linewidth=0.8)
-        axes.set(xlabel="calls in flight", ylabel="wall, auto / 5 votes")
-        axes.legend()
+    walls = {
+        (c, f"votes scatter by {noise:g}"): median(wall for wall, _ in runs)
+        for (c, noise), runs in results.items()
+    }
+    draw_by_level(walls, path, what="wall, auto / 5 votes")
 
 
 def _votes(trial: Trial) -> int:
