@@ -159,16 +159,15 @@ def _work(
     return 0
 
 
-def _way(session: Session, judging: Judging) -> tuple[DraftAndJudge, Cast]:
+def _way(session: Session, judging: Judging) -> tuple[DraftAndJudge, Cast | None]:
     """The parallel flow or the plain loops: the same slots, the same result."""
     from parallel import flow
     from pipeline import sequential
-    from pipeline.judging.ballots import cast_one_by_one
 
     shared: Given = {"client": session.client, "watch": session.watch}
     if not session.settings.parallel:
         draft_and_judge = partial(sequential.draft_and_judge, judging=judging, **shared)
-        return draft_and_judge, partial(cast_one_by_one, **shared)
+        return draft_and_judge, None
     shared = {**shared, "concurrency": session.concurrency}
     draft_and_judge = partial(flow.draft_and_judge, judging=judging, **shared)
     return draft_and_judge, partial(flow.cast_at_once, **shared)

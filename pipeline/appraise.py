@@ -1,8 +1,8 @@
 """
 The finished article beside the best draft: scored, compared, and one of them chosen.
 
-It is scored as the drafts were and compared by `article_gate.py`. What cannot be had (a card, a
-vote, a comparison) is said and never guessed; what ends the run is let through.
+It is scored as the drafts were and compared by `article_gate.py`. What cannot be had (a
+card, a vote, a comparison) is said and never guessed; what ends the run is let through.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class _Appraisal:
         """The gate's comparisons."""
         job, best = self._result.job, self._result.best_draft or 0
         article = Entrant(article_id=job.article_id, text=self._result.article or "")
-        draft = Entrant(article_id=best, text=self._result.draft(best))
+        draft = Entrant(article_id=best, text=self._result.drafts[best])
         panel = self._judging.panel
         judge = self._how.client.preset(panel.of_gate(job.article_id, best).preset)
         if is_by_cards(article, draft, judge):
@@ -148,6 +148,7 @@ def _choose(result: Result, gate: GateReport) -> None:
     final = result.final_score.overall if result.final_score else None
     best = result.absolute_score_of_best_draft
     takes_article = delivers_article(gate.outcome, final, best)
+    best_draft = result.drafts[gate.draft]
     if gate.is_open:
         scores = () if final is None or best is None else (final, best)
         result.notes.append(_not_decided(gate, scores, takes_article=takes_article))
@@ -157,10 +158,10 @@ def _choose(result: Result, gate: GateReport) -> None:
             " orders, the article made of all drafts is the weaker one"
         )
     if takes_article:
-        result.runner_up = result.draft(gate.draft)
+        result.runner_up = best_draft
     else:
         result.delivered = "draft"
-        result.runner_up, result.article = result.article, result.draft(gate.draft)
+        result.runner_up, result.article = result.article, best_draft
 
 
 def _not_decided(

@@ -46,16 +46,15 @@ class Result:
     best_draft_votes: ArticleScore | None = None  # where drafts were only compared
     notes: list[str] = field(default_factory=list)
 
-    def draft(self, article_id: int) -> str:
-        """The text of one draft."""
-        texts = {each.article_id: each.text for each in self.judged.candidates}
-        return texts[article_id]
+    @property
+    def drafts(self) -> dict[int, str]:
+        """The texts of the drafts, by id."""
+        return {each.article_id: each.text for each in self.judged.candidates}
 
     def note_shares(self) -> None:
         """Count whose words the article has; a draft delivered as it is has no shares."""
         if self.delivered == "synthesis" and self.article is not None:
-            drafts = {each.article_id: each.text for each in self.judged.candidates}
-            self.shares = contributions(self.article, drafts)
+            self.shares = contributions(self.article, self.drafts)
 
     def writers(self) -> list[WriterLine]:
         """How each preset's drafts did, and how much of the article is theirs."""

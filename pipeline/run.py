@@ -144,9 +144,7 @@ def _synthesize(
         outputs.write_json("pipeline_artifacts", result.artifacts())
         result.fused = fuse(
             result.blueprint,
-            Sources(
-                brief=brief, drafts={c.article_id: c.text for c in judged.candidates}
-            ),
+            Sources(brief=brief, drafts=result.drafts),
             retries=result.job.synthesis_retries,
             on_article=outputs.write_article,
             client=client,
@@ -173,6 +171,6 @@ def _note_not_passed(result: Result) -> None:
 def _deliver_draft(result: Result, *, because: str = "") -> None:
     best = result.best_draft or result.judged.candidates[0].article_id
     result.delivered = "draft"
-    result.article = result.draft(best)
+    result.article = result.drafts[best]
     if because:
         result.notes.append(f"draft {best} is delivered as it is: {because}")

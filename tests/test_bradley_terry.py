@@ -165,7 +165,8 @@ def test_the_same_seed_redraws_the_same(
 ) -> None:
     ids, found = field
     once, again = (
-        redrawn_shares(ids, found, rng=random.Random(seed), draws=10) for _ in range(2)
+        redrawn_shares(strengths(ids, found), found, rng=random.Random(seed), draws=10)
+        for _ in range(2)
     )
     assert once == again
     assert all(list(shares) == ids for shares in once)
@@ -174,14 +175,15 @@ def test_the_same_seed_redraws_the_same(
 def test_another_seed_redraws_otherwise() -> None:
     found = {(1, 2): Tally(1.0, 2), (2, 3): Tally(1.0, 2)}
     once, again = (
-        redrawn_shares([1, 2, 3], found, rng=random.Random(seed)) for seed in (1, 2)
+        redrawn_shares(strengths([1, 2, 3], found), found, rng=random.Random(seed))
+        for seed in (1, 2)
     )
     assert len(once) == DRAWS
     assert once != again
 
 
 def width(ids: Sequence[int], found: Tallies, *, one: int) -> float:
-    drawn = redrawn_shares(ids, found, rng=random.Random(1))
+    drawn = redrawn_shares(strengths(ids, found), found, rng=random.Random(1))
     low, high = middle_of([shares[one] for shares in drawn], 0.9)
     return high - low
 
@@ -199,7 +201,7 @@ def test_what_was_redrawn_lies_about_what_was_found() -> None:
     ids = [1, 2, 3, 4]
     found = {(a, b): Tally(14.0, 20) for a, b in combinations(ids, 2)}
     shares = expected_shares(strengths(ids, found))
-    drawn = redrawn_shares(ids, found, rng=random.Random(3))
+    drawn = redrawn_shares(strengths(ids, found), found, rng=random.Random(3))
     for one in ids:
         middle = sum(each[one] for each in drawn) / len(drawn)
         assert middle == pytest.approx(shares[one], abs=0.02)

@@ -79,16 +79,21 @@ def expected_shares(found: Mapping[int, float]) -> Shares:
 
 
 def redrawn_shares(
-    ids: Sequence[int], tallies: Tallies, *, rng: random.Random, draws: int = DRAWS
+    fitted: Mapping[int, float],
+    tallies: Tallies,
+    *,
+    rng: random.Random,
+    draws: int = DRAWS,
 ) -> list[Shares]:
     """Shares as they might have come out: the parametric bootstrap.
 
-    Each game is played again with the fitted chances (Efron and Tibshirani, "An
-    Introduction to the Bootstrap", 1993, section 6.5). Redrawing the comparisons that
-    were made instead would, with a dozen of them, claim far more certainty than there
-    is. It takes a game to be won or lost, so with split points it is on the safe side.
+    Each game is played again with the chances of the `fitted` strengths (Efron and
+    Tibshirani, "An Introduction to the Bootstrap", 1993, section 6.5). Redrawing the
+    comparisons that were made instead would, with a dozen of them, claim far more
+    certainty than there is. It takes a game to be won or lost, so with split points it
+    is on the safe side.
     """
-    fitted = strengths(ids, tallies)
+    ids = list(fitted)
     chances = {(a, b): fitted[a] / (fitted[a] + fitted[b]) for a, b in tallies}
     shares = []
     for _ in range(draws):

@@ -65,14 +65,15 @@ def standing(
     the 90 % interval of their difference on one side of nothing.
     """
     tallies = _tallies(games, criteria)
-    drawn = redrawn_shares(ids, tallies, rng=rng)
+    fitted = strengths(ids, tallies)
+    drawn = redrawn_shares(fitted, tallies, rng=rng)
     needed = (1 + CONFIDENCE) / 2 * len(drawn)
 
     def is_surely_above(a: int, b: int) -> bool:
         return sum(shares[a] > shares[b] for shares in drawn) >= needed
 
     return Standing(
-        shares=expected_shares(strengths(ids, tallies)),
+        shares=expected_shares(fitted),
         intervals={
             one: middle_of([shares[one] for shares in drawn], CONFIDENCE) for one in ids
         },

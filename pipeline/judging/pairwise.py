@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Generic, Literal, Protocol, TypeVar
-
-from pydantic import create_model
+from typing import Generic, Literal, Protocol, TypeVar
 
 from pipeline.blocks import card_block
 from pipeline.criteria import Criterion, rubric
 from pipeline.items import Item, Question, comparison_item
+from pipeline.judging.asking import Form
 from pipeline.judging.panel import MAIN_JUDGE, Judge
-from pipeline.llm.call import CallOptions, Reply, strict_schema
+from pipeline.llm.call import Reply
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
 from pipeline.prompting import Message, fill
@@ -27,7 +25,6 @@ from pipeline.records import ArticleCard
 from pipeline.short.score import short_verdict
 
 STAGE = "score"
-TEMPERATURE = 0.7
 WIN, TIE, LOSS = 1.0, 0.5, 0.0
 _POINTS = {"A": WIN, "tie": TIE, "B": LOSS}
 
@@ -42,6 +39,8 @@ class CriterionVerdict(Reply):
 class PairwiseVerdictReply(Reply):
     """One comparison; its fields are the criteria."""
 
+
+_FORM = Form(PairwiseVerdictReply, CriterionVerdict)
 
 Verdict = Mapping[str, float]
 """Points of the first card by criterion: 1 for a win, 0.5 for a tie, 0 for a loss."""
@@ -98,18 +97,6 @@ def both_orders(
         Comparison(first=a, second=b, judge=judge),
         Comparison(first=b, second=a, judge=judge),
     ]
-
-
-@lru_cache(maxsize=16)
-def verdict_form(
-    criteria: tuple[Criterion, ...],
-) -> tuple[type[PairwiseVerdictReply], Mapping[str, Any]]:
-    """The reply with one field a criterion, and its schema."""
-    fields: dict[str, Any] = {c.name: (CriterionVerdict, ...) for c in criteria}
-    form: type[PairwiseVerdictReply] = create_model(
-        PairwiseVerdictReply.__name__, __base__=PairwiseVerdictReply, **fields
-    )
-    return form, strict_schema(form)
 
 
 def compare_cards(
@@ -169,17 +156,5 @@ def full_verdict(
     client: ChatClient,
 ) -> Verdict:
     """The points of what the messages show as A, by criterion."""
-    form, schema = verdict_form(tuple(criteria))
-    reply = client.complete_as(
-        form,
-        messages,
-        stage=question.stage,
-        item_id=question.item_id,
-        options=CallOptions(
-            sample=question.sample,
-            temperature=TEMPERATURE,
-            schema=schema,
-            preset=question.preset,
-        ),
-    )
-    return {c.name: _POINTS[getattr(reply, c.name).winner] for c in criteria}
+    verdicts = _FORM.filled_in(messages, criteria, question, client=client)
+    return {name: _POINTS[verdict.winner] for name, verdict in verdicts.items()}

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-from pydantic import Field, create_model
+from pydantic import Field
 
 from pipeline.blocks import card_block
 from pipeline.criteria import HIGHEST, LOWEST, Criterion, rubric, weighted_mean
 from pipeline.items import Item, Question, vote_item
+from pipeline.judging.asking import Form
 from pipeline.judging.panel import MAIN_JUDGE, Judge
-from pipeline.llm.call import CallOptions, Reply, strict_schema
+from pipeline.llm.call import Reply
 from pipeline.llm.client import ChatClient
 from pipeline.llm.defaults import client_or_default
 from pipeline.prompting import fill
@@ -26,7 +25,6 @@ from pipeline.records import ArticleCard, ArticleScore, CriterionScore, JudgeMar
 from pipeline.short.score import short_vote
 
 STAGE = "score"
-TEMPERATURE = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +65,7 @@ class ArticleScoreReply(Reply):
     """One vote; its fields are the criteria."""
 
 
-@lru_cache(maxsize=16)
-def score_form(
-    criteria: tuple[Criterion, ...],
-) -> tuple[type[ArticleScoreReply], Mapping[str, Any]]:
-    """The reply with one field a criterion, and its schema."""
-    fields: dict[str, Any] = {c.name: (CriterionVote, ...) for c in criteria}
-    form: type[ArticleScoreReply] = create_model(
-        ArticleScoreReply.__name__, __base__=ArticleScoreReply, **fields
-    )
-    return form, strict_schema(form)
+_FORM = Form(ArticleScoreReply, CriterionVote)
 
 
 def score_article_card(
@@ -99,26 +88,17 @@ def score_article_card(
     if preset.is_short:
         marks = short_vote(card, criteria, question, client=client)
         return one_vote(card.article_id, marks, criteria, judge=preset.name)
-    form, schema = score_form(tuple(criteria))
-    reply = client.complete_as(
-        form,
-        fill(
-            "score",
-            {
-                "lowest": LOWEST,
-                "highest": HIGHEST,
-                "rubric": rubric(criteria),
-                "card": card_block(card),
-            },
-            short=False,
-        ),
-        stage=STAGE,
-        item_id=question.item_id,
-        options=CallOptions(
-            sample=vote_number, temperature=TEMPERATURE, schema=schema, preset=judge
-        ),
+    messages = fill(
+        "score",
+        {
+            "lowest": LOWEST,
+            "highest": HIGHEST,
+            "rubric": rubric(criteria),
+            "card": card_block(card),
+        },
+        short=False,
     )
-    votes: dict[str, CriterionVote] = {c.name: getattr(reply, c.name) for c in criteria}
+    votes = _FORM.filled_in(messages, criteria, question, client=client)
     return one_vote(
         card.article_id,
         {name: vote.score for name, vote in votes.items()},
