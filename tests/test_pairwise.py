@@ -13,9 +13,10 @@ from pipeline.judging.ballots import Poll
 from pipeline.judging.by_comparisons import scores_of_comparisons
 from pipeline.judging.pairwise import Comparison, Verdict, compare_cards
 from pipeline.judging.rounds import Judging, opening_of
+from pipeline.llm.presets import Preset
 from pipeline.records import ArticleScore
 from pipeline.score import compare_all_cards
-from tests.stage_fakes import CRITERIA_NAMES, SHORT, Asked, card, refuse, stand
+from tests.stage_fakes import CRITERIA_NAMES, FULL, SHORT, Asked, card, refuse, stand
 
 ONE = CRITERIA[:1]
 NAME = ONE[0].name
@@ -59,6 +60,17 @@ def test_the_first_card_stands_first_in_the_prompt() -> None:
     assert asked.user.index("Hook 8.") < asked.user.index("Hook 2.")
     assert "article_id" not in asked.user
     assert asked.body["temperature"] > 0
+
+
+@pytest.mark.parametrize("preset", [FULL, SHORT])
+def test_each_round_of_a_pair_is_a_sample_of_its_own(preset: Preset) -> None:
+    one = stand(preset=preset)
+    for number in (1, 2):
+        pair = Comparison(first=card(8), second=card(2), round_number=number)
+        compare_cards(pair, CRITERIA, client=one.client)
+    assert [a.key for a in one.asked] == [("score", "8-2", 1), ("score", "8-2", 2)]
+    first, second = (asked.body for asked in one.asked)
+    assert first["seed"] != second["seed"]
 
 
 def test_all_criteria_are_judged_in_one_call() -> None:

@@ -7,7 +7,8 @@ import pytest
 from pipeline.criteria import CRITERIA
 from pipeline.errors import UnreadableReply
 from pipeline.judging.vote import score_article_card
-from tests.stage_fakes import CRITERIA_NAMES, card, stand
+from pipeline.llm.presets import Preset
+from tests.stage_fakes import CRITERIA_NAMES, FULL, SHORT, card, stand
 
 
 def vote(**marks: int) -> dict[str, Any]:
@@ -36,6 +37,17 @@ def test_a_judge_sees_the_card_and_no_id_that_tells_the_order() -> None:
     assert "Hook 31." in shown
     assert "Weakness 31." in shown
     assert "article_id" not in shown
+
+
+@pytest.mark.parametrize("preset", [FULL, SHORT])
+def test_each_vote_is_a_sample_of_its_own(preset: Preset) -> None:
+    one = stand(preset=preset)
+    for number in (1, 2):
+        score_article_card(card(3), CRITERIA, number, client=one.client)
+    assert [asked.key for asked in one.asked] == [("score", "3", 1), ("score", "3", 2)]
+    first, second = (asked.body for asked in one.asked)
+    assert first["seed"] != second["seed"]
+    assert first["temperature"] == second["temperature"] > 0
 
 
 @pytest.mark.parametrize("mark", [0, 11, -3, 7.5, "high", None])
