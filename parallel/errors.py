@@ -7,31 +7,20 @@ It judges nothing and writes nothing.
 
 import re
 import threading
-import unicodedata
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from pipeline.text.safety import for_terminal
+
 MAX_REASON_CHARS = 500
 
-# Colours and cursor moves, and titles and links, that a terminal would obey.
-_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-_DIRECTIONS = frozenset(
-    "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
 _NUMBERS = re.compile(r"([0-9]+)")
 
 
-def printable(text: str) -> str:
-    """The text without what a terminal would obey; line ends stay, tabs are spaces."""
-    bare = _ESCAPES.sub("", text).replace("\t", " ")
-    return "".join(
-        letter for letter in bare if letter == "\n" or not _is_control(letter)
-    )
-
-
 def first_line(text: str) -> str:
-    """The first line with something on it, printable and of bounded length."""
-    lines = (printable(line).strip() for line in text.splitlines())
+    """The first line with something on it, fit for a terminal and of bounded length."""
+    cleaned = (for_terminal(line) for line in text.splitlines())
+    lines = (line.replace("\t", " ").strip() for line in cleaned)
     line = next(filter(None, lines), "")
     if len(line) <= MAX_REASON_CHARS:
         return line
@@ -91,8 +80,3 @@ def _natural(text: str) -> list[tuple[int, str]]:
     parts = _NUMBERS.split(text)  # digits at the odd places
     bare = [part.lstrip("0") if i % 2 else part for i, part in enumerate(parts)]
     return [(len(part) if i % 2 else 0, part) for i, part in enumerate(bare)]
-
-
-def _is_control(letter: str) -> bool:
-    # Cs: a half of a surrogate pair, which no file or terminal can encode.
-    return unicodedata.category(letter) in ("Cc", "Cs") or letter in _DIRECTIONS

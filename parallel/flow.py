@@ -1,10 +1,10 @@
 """
 Drafting and judging in one scheduler, without a barrier between the stages.
 
-A candidate's card is extracted when the candidate is there, its ballots start when the
-card is there; with comparisons, a card is compared with every card that came before
-it. Only a further round of ballots, where a scheme asks for one, waits for all that is
-under way. The same tasks as the stages run alone, and the same result as
+A candidate's card is extracted when the candidate is there, the questions on it start
+when the card is there; with comparisons, a card is compared with every card that came
+before it. Only a further round of questions, where a scheme asks for one, waits for all
+that is under way. The same tasks as the stages run alone, and the same result as
 `sequential.py`.
 """
 
@@ -13,18 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from parallel.concurrency import Concurrency
 from parallel.extractor import ParallelArticleExtractor
 from parallel.generator import ParallelCandidateGenerator
 from parallel.scheduler import Task
 from parallel.scorer import ParallelCardScorer
-from pipeline.candidates import given_candidate
-from pipeline.criteria import CRITERIA, Criterion
-from pipeline.items import NOBODY, Watch, candidate_item, card_item
-from pipeline.judging.ballots import Ballot, Results
-from pipeline.judging.rounds import Judging, judge_cards
+from parallel.stage import Concurrency
+from pipeline.generate import given_candidate
+from pipeline.judging.questions import Answers, Question
+from pipeline.judging.schemes import Judging, judge_cards
 from pipeline.llm.client import ChatClient
 from pipeline.records import ArticleCandidate, ArticleCard, CandidatePlan, Judged
+from pipeline.work import NOBODY, Watch, candidate_item, card_item
 
 
 def draft_and_judge(
@@ -32,7 +31,7 @@ def draft_and_judge(
     *,
     judging: Judging,
     concurrency: Concurrency,
-    client: ChatClient | None = None,
+    client: ChatClient,
     watch: Watch = NOBODY,
 ) -> Judged:
     """Candidates, cards and scores in id order; failed items are left out."""
@@ -53,9 +52,8 @@ def draft_and_judge(
     ]
     results = concurrency.run(first, watch=watch)
 
-    def cast(ballots: Sequence[Ballot]) -> Results:
-        tasks = flow.scorer.tasks(ballots, judging.criteria)
-        return concurrency.run(tasks, watch=watch)
+    def ask(questions: Sequence[Question]) -> Answers:
+        return concurrency.run(flow.scorer.tasks(questions), watch=watch)
 
     ids = sorted(plan.article_id for plan in plans)
     written = {
@@ -65,21 +63,20 @@ def draft_and_judge(
     if not judging.is_wanted:
         return Judged(candidates, [], [])
     cards = [results[item] for i in ids if (item := card_item(i)) in results]
-    scores = judge_cards(cards, judging, cast, opened=results, watch=watch)
+    scores = judge_cards(cards, judging, ask, opened=results, watch=watch)
     return Judged(candidates, cards, scores)
 
 
-def cast_at_once(
-    ballots: Sequence[Ballot],
+def ask_at_once(
+    questions: Sequence[Question],
     *,
-    criteria: Sequence[Criterion] = CRITERIA,
     concurrency: Concurrency,
-    client: ChatClient | None = None,
+    client: ChatClient,
     watch: Watch = NOBODY,
-) -> Results:
+) -> Answers:
     """Answers by item, several asked at once; failed ones are left out."""
     scorer = ParallelCardScorer(client=client, concurrency=concurrency)
-    return concurrency.run(scorer.tasks(ballots, criteria), watch=watch)
+    return concurrency.run(scorer.tasks(questions), watch=watch)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,11 +91,9 @@ class _Flow:
 
     def after_candidate(self, candidate: ArticleCandidate) -> Iterable[Task]:
         if self.judging.is_wanted:
-            yield self.extractor.task(
-                candidate, retry_count=self.judging.retry_count, then=self.after_card
-            )
+            yield self.extractor.task(candidate, then=self.after_card)
 
     def after_card(self, card: ArticleCard) -> Iterable[Task]:
-        ballots = self.judging.scheme.opening(card, self._cards)
+        questions = self.judging.scheme.opening(card, self._cards)
         self._cards.append(card)
-        return self.scorer.tasks(ballots, self.judging.criteria)
+        return self.scorer.tasks(questions)

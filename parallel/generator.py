@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from parallel.scheduler import Task
+from parallel.scheduler import Task, no_more
 from parallel.stage import GENERATE_RANK, ParallelStage
-from parallel.window import no_more
-from pipeline.candidates import write_candidate
-from pipeline.items import candidate_item
+from pipeline.generate import write_candidate
 from pipeline.records import ArticleCandidate, CandidatePlan
+from pipeline.work import candidate_item
 
 
 class ParallelCandidateGenerator(ParallelStage):
@@ -38,8 +37,8 @@ class ParallelCandidateGenerator(ParallelStage):
         return Task(
             key=candidate_item(plan.article_id),
             rank=(GENERATE_RANK, plan.article_id),
-            group=self.stage_name,
-            lane=client.lane(plan.preset),
+            stage=self.stage_name,
+            endpoint=client.endpoint(plan.preset),
             run=lambda: write_candidate(plan, client=client),
             then=then,
         )

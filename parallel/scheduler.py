@@ -1,29 +1,65 @@
 """
 Runs tasks in order of rank, many at once, without stages or barriers.
 
-A task names its rank and, in `then`, the tasks that follow it. The scheduler does
-not know what a task does. It never repeats one, never interrupts one under way,
-and draws nothing.
+A task names its rank and, in `then`, the tasks that follow it. How many may run is the
+limiter's to say: a task starts with the permit for its first call in hand. The scheduler
+does not know what a task does. It never repeats one, never interrupts one under way, and
+draws nothing.
 """
 
+from __future__ import annotations
+
+import heapq
 import queue
 import threading
-import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from parallel.window import Limits, Place, Task, Window
-
-__all__ = ["TICK_S", "Scheduler", "Stopped", "Task", "never"]
+from parallel.limiter import Limiter, Permit
 
 TICK_S = 0.2
+MOST_THREADS = 4096  # permits and sleepers bound them, long before
 
 
-def never(_error: Exception) -> bool:
-    """No error ends the run; each ends its own task."""
-    return False
+def no_more(_result: object) -> Iterable[Task]:
+    """Nothing follows this task."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One piece of work, where it stands in the order, and what follows it."""
+
+    key: Hashable  # unique in a run; results are joined by it
+    rank: tuple[int, ...]  # the smallest starts first; ties in order of insertion
+    stage: str
+    endpoint: str = ""  # whose permit it starts with
+    run: Callable[[], object]  # called once, on a worker thread
+    then: Callable[[Any], Iterable[Task]] = no_more  # on the scheduler's own thread
+
+
+class Ended(NamedTuple):
+    """What became of a task; without `has_run`, it was dropped before it started."""
+
+    task: Task
+    result: object = None
+    error: BaseException | None = None
+    has_run: bool = True
+
+
+Events = queue.SimpleQueue[Ended | None]
+"""Outcomes of tasks, and None where it is time to look at the limiter again."""
+
+
+def next_event(events: Events, patience_s: float) -> Ended | None:
+    """The next ended; None when there is none within that time."""
+    try:
+        return events.get(timeout=patience_s)
+    except queue.Empty:
+        return None
 
 
 class Stopped(RuntimeError):
@@ -38,104 +74,97 @@ class Stopped(RuntimeError):
 @dataclass(slots=True, kw_only=True, eq=False)
 class Scheduler:
     """
-    Runs tasks and what follows them, at most so many at once.
+    Runs tasks and what follows them, each as soon as it may start.
 
-    Every callback, `then`, `room`, `extra_room` and `is_fatal` are called on the
-    thread of run(), so they need no locks among themselves, and a slow one delays the
-    next start. `room(lane)` is how many tasks of the lane may be outstanding;
-    `extra_room()` is how many outstanding tasks only sleep, and so leave their places
-    to others. Both are read before each start. `on_stopping` is called once when a run
-    ends early, before tasks under way are awaited: the place to cut their sleeps short.
+    With a `limiter` a task waits for a permit of its endpoint and stage; `max_tasks`
+    bounds those under way, for callers whose calls are limited elsewhere. Every callback
+    is called on the thread of run(), so they need no locks among themselves, and a slow
+    one delays the next start. `on_stopping` is called once when a run ends early, before
+    tasks under way are awaited: the place to cut their sleeps short.
     """
 
-    max_in_flight: int
-    group_limits: Mapping[str, int] | None = None
-    room: Callable[[str], int] | None = None
-    extra_room: Callable[[], int] | None = None
-    is_fatal: Callable[[Exception], bool] = never
+    limiter: Limiter | None = None
+    max_tasks: int | None = None
+    is_fatal: Callable[[Exception], bool] = lambda _error: False
     on_started: Callable[[Task], None] | None = None
     on_done: Callable[[Task, object], None] | None = None
     on_failed: Callable[[Task, Exception], None] | None = None
-    on_tick: Callable[[], None] | None = None  # about every TICK_S
     on_stopping: Callable[[], None] | None = None
     stop: threading.Event | None = None
-    max_threads: int | None = None  # with the sleepers; None: 4 a place and 16
     make_executor: Callable[[int], Executor] = ThreadPoolExecutor
-    clock: Callable[[], float] = time.monotonic
-    limits: Limits = field(init=False)
-    _events: "queue.SimpleQueue[_Outcome | None]" = field(
-        init=False, default_factory=queue.SimpleQueue
-    )
-
-    def __post_init__(self) -> None:
-        """Refuse limits under which nothing could ever start."""
-        threads = self.max_threads
-        self.limits = Limits(
-            max_in_flight=self.max_in_flight,
-            max_threads=4 * self.max_in_flight + 16 if threads is None else threads,
-            groups=self.group_limits or {},
-            room=self.room,
-            extra_room=self.extra_room,
-        )
+    next_event: Callable[[Events, float], Ended | None] = next_event
 
     def run(self, tasks: Iterable[Task]) -> dict[Hashable, object]:
-        """
-        Results of the tasks that succeeded, by key, in rank order.
+        """Results of the tasks that succeeded, by key, in rank order.
 
         A task that raises is reported to `on_failed`, and nothing follows it. When
         `is_fatal` says so, or `stop` is set, nothing more starts, tasks under way are
         awaited and recorded without their `then`; then the first fatal error or
         `Stopped` is raised. An error of a callback or a repeated key escapes once
-        tasks under way have ended, KeyboardInterrupt at once. One run at a time.
+        tasks under way have ended, KeyboardInterrupt at once.
         """
-        self._events = queue.SimpleQueue()
-        run = _Run(self, self._events)
+        run = _Run(self)
+        limiter = self.limiter
         try:
-            run.serve(tasks)
+            with limiter.listening(run.wake) if limiter else nullcontext():
+                run.serve(tasks)
         except BaseException as error:
             run.give_up(wait=isinstance(error, Exception))
             raise
         return run.results_or_raise()
 
-    def wake(self) -> None:
-        """Look at room again now; for any thread, when a limit grew or a task sleeps."""
-        self._events.put(None)
+
+# Where a task stands among the ready ones: its rank, then a number that no other has.
+_Order = tuple[tuple[int, ...], int]
+_Heaps = dict[tuple[str, str], list[tuple[_Order, Task]]]
 
 
-class _Outcome(NamedTuple):
-    """What became of a task; without `has_run`, it was dropped before it started."""
+@dataclass(slots=True)
+class _Ready:
+    """Tasks that may start, in order; those of a full endpoint or stage are passed by."""
 
-    task: Task
-    result: object = None
-    error: BaseException | None = None
-    has_run: bool = True
+    _heaps: _Heaps = field(default_factory=dict)
+
+    def add(self, order: _Order, task: Task) -> None:
+        heap = self._heaps.setdefault((task.endpoint, task.stage), [])
+        heapq.heappush(heap, (order, task))
+
+    def __bool__(self) -> bool:
+        return any(self._heaps.values())
+
+    def firsts(self) -> list[Task]:
+        """The first task of each endpoint and stage, in order."""
+        return [task for _, task in sorted(h[0] for h in self._heaps.values() if h)]
+
+    def remove(self, first: Task) -> None:
+        heapq.heappop(self._heaps[first.endpoint, first.stage])
 
 
 class _Run:
-    """One call of run(): its pool, its window and its results."""
+    """One call of run(): its pool, its ready tasks and its results."""
 
-    def __init__(
-        self, scheduler: Scheduler, events: "queue.SimpleQueue[_Outcome | None]"
-    ) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         self._ask = scheduler
-        self._events = events
-        self._window = Window(scheduler.limits)
-        self._pool = scheduler.make_executor(scheduler.limits.max_threads)
-        self._places: dict[Hashable, Place] = {}
+        self._events: Events = queue.SimpleQueue()
+        self._ready = _Ready()
+        self._under_way = 0
+        self._pool = scheduler.make_executor(scheduler.max_tasks or MOST_THREADS)
+        self._orders: dict[Hashable, _Order] = {}
         self._results: dict[Hashable, object] = {}
         self._is_ending = False  # read by workers; only the thread of run() sets it
         self._is_stopped = False
         self._fatal: Exception | None = None
-        self._has_thread = False
-        self._next_tick_s = scheduler.clock() + TICK_S
+
+    def wake(self) -> None:
+        """Look at the limiter again; for any thread."""
+        self._events.put(None)
 
     def serve(self, tasks: Iterable[Task]) -> None:
-        """Start tasks as places come free until nothing is left to wait for."""
+        """Start tasks as permits come free until nothing is left to wait for."""
         self._add(tasks)
         while True:
             self._start_what_may_start()
-            nothing_starts = self._is_ending or not self._window.waiting
-            if nothing_starts and not self._window.outstanding:
+            if not self._under_way and (self._is_ending or not self._ready):
                 return
             self._await_one()
 
@@ -155,7 +184,7 @@ class _Run:
                 raise error
         finally:
             del error  # its traceback holds this frame, and so all results
-        in_order = sorted(self._results, key=self._places.__getitem__)
+        in_order = sorted(self._results, key=self._orders.__getitem__)
         results = {key: self._results[key] for key in in_order}
         if self._is_stopped:
             raise Stopped(results)
@@ -163,18 +192,50 @@ class _Run:
 
     def _add(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
-            if task.key in self._places:
+            if task.key in self._orders:
                 message = f"two tasks with the key {task.key!r}"
                 raise ValueError(message)
-            place = Place(task.rank, len(self._places))
-            self._places[task.key] = place
-            self._window.add(place, task)
+            order = (task.rank, len(self._orders))
+            self._orders[task.key] = order
+            self._ready.add(order, task)
 
     def _start_what_may_start(self) -> None:
-        while not self._must_end() and (task := self._window.take()) is not None:
-            if self._ask.on_started:
-                self._ask.on_started(task)
-            self._submit(task)
+        while not self._must_end() and self._start_one():
+            pass
+
+    def _start_one(self) -> bool:
+        """Start the first task in order that gets a permit; False when none does."""
+        most, limiter = self._ask.max_tasks, self._ask.limiter
+        if most is not None and self._under_way >= most:
+            return False
+        for task in self._ready.firsts():
+            permit = None
+            if limiter is not None:
+                try:
+                    permit = limiter.reserve(task.endpoint, task.stage)
+                except Exception as error:  # noqa: BLE001 - it is the task's, as in run()
+                    self._ready.remove(task)
+                    self._record_failure(task, error)
+                    return True
+                if permit is None:
+                    continue
+            self._ready.remove(task)
+            self._start(task, permit)
+            return True
+        return False
+
+    def _start(self, task: Task, permit: Permit | None) -> None:
+        self._under_way += 1
+        if self._ask.on_started:
+            self._ask.on_started(task)
+        try:
+            self._pool.submit(self._work, task, permit)
+        except RuntimeError as error:
+            # The pool had queued the task before it wanted a thread: those there are
+            # will run it, and to run it here would be to run it twice.
+            if self._under_way == 1:
+                message = f"not one thread started ({error}); free memory or processes"
+                raise RuntimeError(message) from error
 
     def _must_end(self) -> bool:
         if not self._is_ending and self._ask.stop is not None:
@@ -189,50 +250,36 @@ class _Run:
             if self._ask.on_stopping:
                 self._ask.on_stopping()
 
-    def _submit(self, task: Task) -> None:
-        try:
-            self._pool.submit(self._work, task)
-        except RuntimeError as error:
-            if "can't start new thread" not in str(error):
-                raise
-            # The pool had queued the task before it wanted a thread: those there are
-            # will run it, and to run it here would be to run it twice.
-            if not self._has_thread:
-                message = "not one thread could be started; free memory or processes"
-                raise RuntimeError(message) from error
-        else:
-            self._has_thread = True
+    def _work(self, task: Task, permit: Permit | None) -> None:
+        """The worker boundary: whatever happens, one end is reported."""
+        # Never by a name of this frame, which an error's traceback may hold.
+        self._events.put(self._ended(task, permit))
 
-    def _work(self, task: Task) -> None:
-        """The worker boundary: whatever happens, one outcome is reported."""
-        if self._is_ending:
-            self._events.put(_Outcome(task, has_run=False))
-            return
-        try:
-            result = task.run()
-        except BaseException as error:  # noqa: BLE001 - a lost outcome hangs the run; run() judges it
-            self._events.put(_Outcome(task, error=error))
-        else:
-            self._events.put(_Outcome(task, result))
+    def _ended(self, task: Task, permit: Permit | None) -> Ended:
+        with permit.lent() if permit else nullcontext():
+            if self._is_ending:
+                return Ended(task, has_run=False)
+            try:
+                return Ended(task, task.run())
+            except BaseException as error:  # noqa: BLE001 - a lost end hangs the run; run() judges it
+                return Ended(task, error=error)
 
     def _await_one(self) -> None:
-        """Handle one outcome. The wait is bounded so that signals are seen."""
-        rest_s = self._next_tick_s - self._ask.clock()
-        try:
-            outcome = self._events.get(timeout=max(0.0, min(rest_s, TICK_S)))
-        except queue.Empty:
-            outcome = None
-        if outcome is not None:
-            self._window.release(outcome.task)
-            self._record(outcome)
-        now_s = self._ask.clock()
-        if now_s >= self._next_tick_s:
-            self._next_tick_s = now_s + TICK_S
-            if self._ask.on_tick:
-                self._ask.on_tick()
+        """Handle one ended. The wait is bounded so that signals are seen."""
+        ended = self._ask.next_event(self._events, self._patience_s())
+        if ended is not None:
+            self._under_way -= 1
+            self._record(ended)
 
-    def _record(self, outcome: _Outcome) -> None:
-        task, result, error, has_run = outcome
+    def _patience_s(self) -> float:
+        """Seconds after which time alone may have let a task start."""
+        limiter = self._ask.limiter
+        if limiter is None or not self._ready or self._is_ending:
+            return TICK_S
+        return min(TICK_S, limiter.held_s(t.endpoint for t in self._ready.firsts()))
+
+    def _record(self, ended: Ended) -> None:
+        task, result, error, has_run = ended
         if isinstance(error, Exception):
             self._record_failure(task, error)
         elif error is not None:

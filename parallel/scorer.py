@@ -1,5 +1,5 @@
 """
-Votes and comparisons, several at once, all in one pool.
+Votes and comparisons, several at once, all in one pool; one vote on a worker thread.
 
 A card's votes never wait for each other, nor for another card's; only a further round
 waits for the one before it, since it depends on the whole of it.
@@ -10,13 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from parallel.scheduler import Task
-from parallel.stage import SCORE_RANK, ParallelStage
-from parallel.workers import cast_ballot_worker
+from parallel.stage import SCORE_RANK, ParallelStage, told
 from pipeline.criteria import Criterion
-from pipeline.judging.ballots import Ballot, Results
-from pipeline.judging.rounds import Judging, judge_cards
+from pipeline.judging.questions import Answers, Question
+from pipeline.judging.schemes import Judging, judge_cards
+from pipeline.llm.client import ChatClient
 from pipeline.records import ArticleCard, ArticleScore
+from pipeline.score import score_article_card
 from pipeline.settings import Votes
+
+
+def score_single_vote_worker(  # noqa: PLR0917 - the signature that callers know
+    card: ArticleCard,
+    criteria: Sequence[Criterion],
+    vote_number: int,
+    verbose: bool,
+    *,
+    client: ChatClient | None = None,
+) -> ArticleScore:
+    """One vote on one card; raises when it cannot be had, saying so if `verbose`."""
+    return told(
+        lambda: score_article_card(card, criteria, vote_number, client=client),
+        name=f"vote {vote_number} on card {card.article_id}",
+        verbose=verbose,
+    )
 
 
 class ParallelCardScorer(ParallelStage):
@@ -38,39 +55,26 @@ class ParallelCardScorer(ParallelStage):
             cards, Judging(votes=votes, criteria=tuple(criteria))
         )
 
-    def compare_cards_parallel(
-        self, cards: Sequence[ArticleCard], criteria: Sequence[Criterion]
-    ) -> list[ArticleScore]:
-        """Scores in card order from comparisons of every pair in both orders."""
-        return self.judge_cards_parallel(
-            cards, Judging(mode="pairwise", criteria=tuple(criteria))
-        )
-
     def judge_cards_parallel(
         self, cards: Sequence[ArticleCard], judging: Judging
     ) -> list[ArticleScore]:
         """Scores in card order by any scheme."""
 
-        def cast(ballots: Sequence[Ballot]) -> Results:
-            return self._run(self.tasks(ballots, judging.criteria))
+        def ask(questions: Sequence[Question]) -> Answers:
+            return self._run(self.tasks(questions))
 
-        return judge_cards(cards, judging, cast, watch=self._watch)
+        return judge_cards(cards, judging, ask, watch=self._watch)
 
-    def tasks(
-        self, ballots: Iterable[Ballot], criteria: Sequence[Criterion]
-    ) -> Iterator[Task]:
-        """One task a ballot, each on the lane of its judge."""
-        for ballot in ballots:
-            yield self._task(ballot, criteria)
+    def tasks(self, questions: Iterable[Question]) -> Iterator[Task]:
+        """One task a question, each at the endpoint of its judge."""
+        return map(self._task, questions)
 
-    def _task(self, ballot: Ballot, criteria: Sequence[Criterion]) -> Task:
+    def _task(self, question: Question) -> Task:
         client = self.client
         return Task(
-            key=ballot.item,
-            rank=(SCORE_RANK, *ballot.place),
-            group=self.stage_name,
-            lane=client.lane(ballot.judge.preset),
-            run=lambda: cast_ballot_worker(
-                ballot, criteria, verbose=False, client=client
-            ),
+            key=question.item,
+            rank=(SCORE_RANK, *question.order),
+            stage=question.item.stage,
+            endpoint=client.endpoint(question.judge.preset),
+            run=lambda: question.ask(client),
         )

@@ -13,42 +13,41 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
-from parallel.attend import GRACE_S, Attendance, attend
-from parallel.concurrency import Concurrency
+import psutil
+
 from parallel.errors import ThreadSafeErrorCollector
-from parallel.lane_gate import gate_for
 from parallel.limiter import Limiter, LimiterEvent
-from parallel.memory import MemoryWatch, default_floor_bytes, total_bytes
-from parallel.progress_line import ProgressLine
-from parallel.run_board import RunBoard
-from parallel.stage import say
-from pipeline.estimate import planned_calls, remaining_after_failure
-from pipeline.items import Watch
-from pipeline.llm.choice import Choice
+from parallel.progress import ProgressBoard, write_above_bar
+from parallel.progress_line import Live, ProgressLine, Waits
+from parallel.signals import GRACE_S, attend
+from parallel.stage import Concurrency, limit_for
+from pipeline.front.estimate import (
+    expected_tokens,
+    planned_calls,
+    remaining_after_failure,
+)
+from pipeline.front.resume import journal_lines
 from pipeline.llm.client import ChatClient
-from pipeline.llm.endpoints import Opening, open_connections
-from pipeline.llm.journal import Journal
 from pipeline.llm.ledger import Ledger
+from pipeline.llm.opening import Opening, open_connections
 from pipeline.llm.retry import RetryPolicy
 from pipeline.metrics import PipelineMetrics
+from pipeline.models.run_models import Choice
 from pipeline.records import ArticleCandidate, FailedItem
-from pipeline.resume import journal_lines
-from pipeline.run_folder import RunFolder
 from pipeline.settings import Settings
-from pipeline.text_safety import redactor
+from pipeline.store.journal import Journal
+from pipeline.store.run_folder import RunFolder
+from pipeline.text.safety import redactor
+from pipeline.work import Watch
 
 T = TypeVar("T")
 INTERRUPTED = 130
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Showing:
-    """What the user wants to see."""
-
-    quiet: bool = False
-    verbose: bool = False
+LOOK_EVERY_S = 1.0  # at the memory that is left
+_ENOUGH = 1.5  # times the floor, so that the limit does not flutter
+_DEFAULT_SHARE, _DEFAULT_BYTES = 0.05, 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class Session:
     limiter: Limiter
     metrics: PipelineMetrics
     client: ChatClient
-    board: RunBoard
+    board: ProgressBoard
     line: ProgressLine
     errors: ThreadSafeErrorCollector = field(default_factory=ThreadSafeErrorCollector)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -72,12 +71,7 @@ class Session:
     @property
     def concurrency(self) -> Concurrency:
         """How many calls may go at once."""
-        return Concurrency(
-            max_in_flight=self.settings.in_flight_limit,
-            stage_limits=self.settings.stage_limits,
-            limiter=self.limiter,
-            stop=self.stop,
-        )
+        return Concurrency(limiter=self.limiter, stop=self.stop)
 
     @property
     def watch(self) -> Watch:
@@ -122,59 +116,43 @@ class Session:
         def on_abandon() -> NoReturn:
             try:
                 self.line.close()
-                say(f"interrupted; to finish the run: {resume}")  # also when quiet
+                # Also when quiet.
+                write_above_bar(f"interrupted; to finish the run: {resume}")
                 self.journal.sync()
             finally:
                 # Also when the disk or the terminal is gone: calls that nobody waits
                 # for would hold the process.
                 os._exit(INTERRUPTED)
 
-        floor = self.settings.min_free_bytes(total=total_bytes())
-        memory = MemoryWatch(
-            limiter=self.limiter,
-            floor_bytes=default_floor_bytes() if floor is None else floor,
-            say=self.line.message,
-        )
+        look = memory_watch(self.limiter, self.settings, say=self.line.message)
 
         def on_tick() -> None:
             self.line.tick()
-            memory.look()
+            look()
+            self.journal.sync_if_due()
 
-        how = Attendance(
+        return attend(
+            work,
             on_tick=on_tick,
             on_first_signal=on_first_signal,
             on_abandon=on_abandon,
             grace_s=GRACE_S,
         )
-        return attend(work, how)
 
     def metrics_record(self) -> dict[str, Any]:
         """What `NAME_metrics.json` holds."""
-        snapshot, limits = self.metrics.snapshot(), self.limiter.snapshot()
-        speedup = snapshot.speedup
+        snapshot = self.metrics.snapshot()
         return {
             "total": snapshot.total.as_dict(),
-            "speedup": None if speedup is None else round(speedup, 2),
+            "speedup": snapshot.total.speedup and round(snapshot.total.speedup, 2),
             "in_flight_limit": self.settings.in_flight_limit,
-            "in_flight_peak": limits.peak_in_flight,
+            "in_flight_peak": self.limiter.peak_in_flight,
             "stages": {n: s.as_dict() for n, s in snapshot.stages.items()},
             "models": {n: s.as_dict() for n, s in snapshot.models.items()},
             **self.findings,
-            "lanes": {
-                name: {
-                    "limit": lane.limit,
-                    "peak_in_flight": lane.peak_in_flight,
-                    "refused": lane.refused,
-                    "cuts": lane.cuts,
-                    "pauses": lane.pauses,
-                    "breaker_openings": lane.breaker_openings,
-                    "waited_s": round(lane.waited_s, 3),
-                    "limit_over_time": [
-                        [round(at_s - self.began_s, 3), limit]
-                        for at_s, limit in lane.history
-                    ],
-                }
-                for name, lane in limits.lanes.items()
+            "endpoints": {
+                endpoint.name: endpoint.as_dict(since_s=self.began_s)
+                for endpoint in self.limiter.snapshots()
             },
         }
 
@@ -186,49 +164,55 @@ def open_session(
     folder: RunFolder,
     *,
     env: Mapping[str, str],
-    showing: Showing,
+    quiet: bool = False,
+    verbose: bool = False,
 ) -> Iterator[Session]:
     """The session of one run; the metrics are written however it ends."""
     secrets = [env[p.key_env] for p in choice.all() if p.key_env and env.get(p.key_env)]
     limiter = Limiter(
         settings.in_flight_limit,
-        group_limits=settings.stage_limits,
+        stage_limits=settings.stage_limits,
         max_outage_s=settings.max_outage_s,
-        on_event=lambda event: (
-            line.message(_event_line(event)) if showing.verbose else None
-        ),
+        on_event=lambda event: line.message(_event_line(event)) if verbose else None,
     )
-    metrics = PipelineMetrics()
-    board = RunBoard(
+    metrics, waits = PipelineMetrics(), Waits()
+    board = ProgressBoard(
         planned_calls(settings),
-        lambda stage: remaining_after_failure(stage, settings),
-        verbose=showing.verbose,
+        lost_with=partial(remaining_after_failure, settings=settings),
+        verbose=verbose,
     )
-    line = ProgressLine(board.board, in_flight=limiter.in_flight, quiet=showing.quiet)
+    line = ProgressLine(
+        board,
+        live=lambda: live(limiter, client, waits),
+        weights=expected_tokens(settings, choice),
+        quiet=quiet,
+    )
     with ExitStack() as closing:
         journal = Journal.open(folder.journal_path, redact=redactor(secrets))
         closing.callback(journal.close)
         folder.sweep()  # the journal's lock says that nobody else is writing
         for text in journal_lines(journal):
             line.message(text)
-        opening = Opening(
+        how = Opening(
             env=env,
-            make_gate=lambda preset: gate_for(limiter, preset),
+            make_limit=partial(limit_for, limiter, timeout_s=settings.timeout_s),
             allow_insecure=settings.allow_insecure,
             max_in_flight=settings.in_flight_limit,
             timeout_s=settings.timeout_s,
             say=line.message,
         )
+        connections = open_connections(choice.all(), how, closing=closing)
         client = ChatClient(
-            open_connections(choice.all(), opening, closing=closing),
+            connections,
             ledger=Ledger(journal=journal, metrics=metrics, max_cost=settings.max_cost),
             policy=RetryPolicy(
                 delay_s=settings.retry_delay_s,
                 reasks=settings.retry_count,
-                longest_hint_s=settings.max_outage_s,
+                longest_outage_s=settings.max_outage_s,
             ),
             run_seed=settings.seed,
             filter_think=settings.filter_think,
+            on_wait=lambda call, why, seconds: waits.note(call.name, why, seconds),
         )
         session = Session(
             settings=settings,
@@ -247,5 +231,66 @@ def open_session(
             folder.write_json("metrics", session.metrics_record())
 
 
+def live(limiter: Limiter, client: ChatClient, waits: Waits) -> Live:
+    """What the screen shows of the calls under way."""
+    endpoints = limiter.snapshots()
+    in_flight = sum(endpoint.in_flight for endpoint in endpoints)
+    several = len(endpoints) > 1
+    held = (
+        f"{each.name} {each.held_by}" if several else each.held_by
+        for each in endpoints
+        if each.held_by
+    )
+    return Live(
+        in_flight=in_flight,
+        tokens=client.tokens_received(),
+        # Of a call that waits alone, only while nothing else goes on.
+        waits=next(held, "") or ("" if in_flight else waits.next()),
+    )
+
+
+def memory_watch(
+    limiter: Limiter,
+    settings: Settings,
+    *,
+    say: Callable[[str], None],
+    available: Callable[[], int] = lambda: int(psutil.virtual_memory().available),
+    clock: Callable[[], float] = time.monotonic,
+) -> Callable[[], None]:
+    """
+    What halves the calls in flight each second in which memory is under the floor.
+
+    To be called now and then by one thread. The floor is --min-free-memory, by default
+    5 % of the machine's memory and at least 256 MB. `say` gets one line when that begins
+    and one when it ends.
+    """
+    total = int(psutil.virtual_memory().total)
+    stated = settings.min_free_bytes(total=total)
+    least = stated or max(int(total * _DEFAULT_SHARE), _DEFAULT_BYTES)
+    next_look_s, is_short = float("-inf"), False
+
+    def look() -> None:
+        nonlocal next_look_s, is_short
+        now_s = clock()
+        if now_s < next_look_s:
+            return
+        next_look_s = now_s + LOOK_EVERY_S
+        left = available()
+        if left < least:
+            limiter.shrink_to(max(1, limiter.in_flight() // 2))
+            if not is_short:
+                say(
+                    f"only {left / 1e6:,.0f} MB of memory are free, less than"
+                    f" --min-free-memory {least // 1024**2}M: fewer calls at once"
+                )
+            is_short = True
+        elif is_short and left >= _ENOUGH * least:
+            is_short = False
+            limiter.restore()
+            say("memory is back: the number of calls at once grows again")
+
+    return look
+
+
 def _event_line(event: LimiterEvent) -> str:
-    return f"{event.lane}: {event.kind}, limit {event.limit} ({event.reason})"
+    return f"{event.endpoint}: {event.kind}, limit {event.limit} ({event.reason})"

@@ -13,16 +13,16 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pipeline.article_text import Unit, figures, units, word_count
-from pipeline.blocks import numbered_block
 from pipeline.errors import ItemRejected
-from pipeline.items import NOBODY, Watch, card_item, work_through
 from pipeline.llm.call import CallOptions, Reply, strict_schema
 from pipeline.llm.client import ChatClient
-from pipeline.llm.defaults import client_or_default
-from pipeline.prompting import fill
+from pipeline.llm.opening import client_or_default
+from pipeline.prompts.documents import numbered_block
+from pipeline.prompts.templates import fill
 from pipeline.records import ArticleCandidate, ArticleCard, Evidence
 from pipeline.short.extract import short_card
+from pipeline.text.article import Unit, figures, units, word_count
+from pipeline.work import NOBODY, Watch, card_item, work_through
 
 STAGE = "extract"
 TEMPERATURE = 0.2
@@ -92,12 +92,13 @@ def card_schema(last: int) -> dict[str, Any]:
 
 def extract_article_card(
     candidate: ArticleCandidate,
-    retry_count: int = 3,
+    retry_count: int | None = 3,
     *,
     client: ChatClient | None = None,
 ) -> ArticleCard:
     """The card of one draft; an unusable reply is asked for again `retry_count` times.
 
+    None is as often as the client asks for any reply.
     Raises ItemRejected for a draft without text, UnreadableReply when no reply could
     be used, and the errors of the client.
     """
@@ -107,7 +108,7 @@ def extract_article_card(
         raise ItemRejected(message)
     client = client_or_default(client)
     if client.preset().is_short:
-        return short_card(candidate, lines, retry_count=retry_count, client=client)
+        return short_card(candidate, lines, reasks=retry_count, client=client)
     reply = client.complete_as(
         ArticleCardReply,
         fill(
@@ -159,7 +160,7 @@ def _card(
 
 def extract_all_article_cards(
     candidates: Sequence[ArticleCandidate],
-    retry_count: int = 3,
+    retry_count: int | None = 3,
     *,
     client: ChatClient | None = None,
     watch: Watch = NOBODY,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.candidates import candidate_plans, plans_from_texts
+from pipeline.generate import candidate_plans, plans_from_texts
 from pipeline.judging.panel import Judge, Panel
-from pipeline.judging.rounds import Judging
-from pipeline.llm.choice import Choice
-from pipeline.llm.presets import Preset
+from pipeline.judging.schemes import Judging
+from pipeline.models.presets import Preset
+from pipeline.models.run_models import Choice
 from pipeline.records import Brief, CandidatePlan, FailedItem
 from pipeline.settings import Settings
 
@@ -79,7 +79,6 @@ def judging_from(settings: Settings, panel: Panel) -> Judging:
         is_wanted=settings.synthesis and not settings.candidates_only,
         mode=settings.scoring_mode,
         votes=settings.votes,
-        retry_count=settings.retry_count,
         panel=panel,
         seed=settings.seed,
     )

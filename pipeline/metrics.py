@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
+
+_MOST_SPANS = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +57,15 @@ def estimated_tokens(text: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallMeasure:
-    """One finished call. `seconds` spans its requests, without the waits between."""
+    """One finished call. `seconds` spans its requests, without the waits between.
+
+    `waited_s` is the part of them before the first piece of streamed answers.
+    """
 
     stage: str
     usage: Usage
     seconds: float
+    waited_s: float = 0.0
     model: str = ""
     cost: float | None = None
     requests: int = 1
@@ -81,6 +90,7 @@ class StageMetrics:
     cost: float = 0.0
     cost_unknown_calls: int = 0
     call_seconds: float = 0.0
+    waited_seconds: float = 0.0
     wall_seconds: float = 0.0
 
     def add(self, call: CallMeasure) -> None:
@@ -97,15 +107,26 @@ class StageMetrics:
             self.requests += call.requests
             self.retries += max(0, call.requests - 1)
             self.call_seconds += call.seconds
+            self.waited_seconds += call.waited_s
 
     @property
     def known_cost(self) -> float | None:
         """The whole cost, or None when the price of any call is not known."""
         return None if self.cost_unknown_calls else self.cost
 
+    @property
+    def speedup(self) -> float | None:
+        """Seconds that calls were answered in over the seconds in which any was.
+
+        What they waited for their first piece is left out: calls that queue at a server
+        are no faster for being many.
+        """
+        if self.wall_seconds <= 0:
+            return None
+        return (self.call_seconds - self.waited_seconds) / self.wall_seconds
+
     def as_dict(self) -> dict[str, Any]:
         """The sums as they are written to disk; an unknown cost is 'unknown'."""
-        cost = self.known_cost
         return {
             "calls": self.calls,
             "failed": self.failed,
@@ -115,8 +136,9 @@ class StageMetrics:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "tokens_estimated": self.tokens_estimated,
-            "cost": "unknown" if cost is None else round(cost, 6),
+            "cost": "unknown" if self.known_cost is None else round(self.cost, 6),
             "call_seconds": round(self.call_seconds, 3),
+            "waited_seconds": round(self.waited_seconds, 3),
             "wall_seconds": round(self.wall_seconds, 3),
         }
 
@@ -129,64 +151,124 @@ class MetricsSnapshot:
     models: dict[str, StageMetrics]
     total: StageMetrics
 
+
+class _Covered:
+    """Seconds in which at least one call was under way, from the calls' spans.
+
+    Of spans that lie apart the last 512 are kept: what began before those counts from there.
+    """
+
+    def __init__(self) -> None:
+        self._spans: list[tuple[float, float]] = []  # apart, in order
+        self._folded_s = 0.0
+        self._folded_to = float("-inf")
+
+    def add(self, start: float, end: float) -> None:
+        """Cover a span; they come in any order."""
+        start = max(start, self._folded_to)
+        if end <= start:
+            return
+        spans = self._spans
+        first = bisect_left(spans, start, key=lambda span: span[1])
+        last = bisect_right(spans, end, key=lambda span: span[0])
+        if first < last:
+            start, end = min(start, spans[first][0]), max(end, spans[last - 1][1])
+        spans[first:last] = [(start, end)]
+        if len(spans) > _MOST_SPANS:
+            begun, self._folded_to = spans.pop(0)
+            self._folded_s += self._folded_to - begun
+
     @property
-    def speedup(self) -> float | None:
-        """Seconds of all calls over the seconds in which any was under way."""
-        if self.total.wall_seconds <= 0:
-            return None
-        return self.total.call_seconds / self.total.wall_seconds
+    def seconds(self) -> float:
+        return self._folded_s + sum(end - start for start, end in self._spans)
 
 
-@dataclass(slots=True)
+class _Sums:
+    """The sums of one stage or model, and the time that its calls cover."""
+
+    def __init__(self, name: str) -> None:
+        self._sums = StageMetrics(name=name)
+        self._covered = _Covered()
+
+    def add(self, call: CallMeasure) -> None:
+        self._sums.add(call)
+        if not call.is_replayed:
+            self._covered.add(call.ended_s - call.seconds, call.ended_s)
+
+    def copy(self) -> StageMetrics:
+        return replace(self._sums, wall_seconds=self._covered.seconds)
+
+
 class PipelineMetrics:
-    """Every call of a run; safe to use from any number of threads."""
+    """Sums over the calls of a run, however many; safe to use from any number of threads."""
 
-    # Guards _calls; nothing is called while it is held.
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _calls: list[CallMeasure] = field(default_factory=list)
+    def __init__(self) -> None:
+        """Nothing was called."""
+        # Guards all below; nothing is called while it is held.
+        self._lock = threading.Lock()
+        self._stages: dict[str, _Sums] = {}
+        self._models: dict[str, _Sums] = {}
+        self._total = _Sums("total")
 
     def record_call(self, call: CallMeasure) -> None:
-        """Keep one finished call."""
+        """Add one finished call."""
+        model = call.model or "unnamed"
         with self._lock:
-            self._calls.append(call)
+            self._stages.setdefault(call.stage, _Sums(call.stage)).add(call)
+            self._models.setdefault(model, _Sums(model)).add(call)
+            self._total.add(call)
 
     def snapshot(self) -> MetricsSnapshot:
         """Sums by stage, by model and over all."""
         with self._lock:
-            calls = list(self._calls)
-        return MetricsSnapshot(
-            stages=_sums_by(calls, [call.stage for call in calls]),
-            models=_sums_by(calls, [call.model or "unnamed" for call in calls]),
-            total=_sum("total", calls),
-        )
+            return MetricsSnapshot(
+                stages={name: sums.copy() for name, sums in self._stages.items()},
+                models={name: sums.copy() for name, sums in self._models.items()},
+                total=self._total.copy(),
+            )
 
 
-def _sums_by(calls: list[CallMeasure], names: list[str]) -> dict[str, StageMetrics]:
-    groups: dict[str, list[CallMeasure]] = {}
-    for name, call in zip(names, calls, strict=True):
-        groups.setdefault(name, []).append(call)
-    return {name: _sum(name, group) for name, group in groups.items()}
+class Arriving(Protocol):
+    """An answer that is coming."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens so far; an estimate, until the server counts them."""
 
 
-def _sum(name: str, calls: list[CallMeasure]) -> StageMetrics:
-    total = StageMetrics(name=name)
-    for call in calls:
-        total.add(call)
-    total.wall_seconds = _covered_s(
-        (call.ended_s - call.seconds, call.ended_s)
-        for call in calls
-        if not call.is_replayed
-    )
-    return total
+class Arrivals:
+    """Tokens received by stage, of answers under way too, for the screen.
 
+    Safe for any thread, and it holds nobody up: an answer counts for itself on its own
+    thread, and is looked at from another. What money is counted by stands in the metrics.
+    """
 
-def _covered_s(spans: Iterable[tuple[float, float]]) -> float:
-    """Seconds covered by at least one span."""
-    covered, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        covered += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return covered
+    def __init__(self) -> None:
+        """Nothing has come."""
+        # Guards both; taken when an answer begins and ends, never for a piece of it.
+        self._lock = threading.Lock()
+        self._coming: dict[Arriving, str] = {}
+        self._ended: Counter[str] = Counter()
+
+    @contextmanager
+    def coming(self, stage: str, answer: Arriving) -> Iterator[None]:
+        """Count the answer while it comes in the block, and its last count for good."""
+        with self._lock:
+            self._coming[answer] = stage
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._coming[answer]
+                self._ended[stage] += answer.tokens
+
+    def tokens(self) -> dict[str, int]:
+        """By stage, at this moment."""
+        with self._lock:
+            sums = Counter(self._ended)
+            for answer, stage in self._coming.items():
+                sums[stage] += answer.tokens
+        return dict(sums)
 
 
 @lru_cache(maxsize=1)
@@ -205,8 +287,8 @@ def track_llm_call(  # noqa: PLR0917 - the signature that callers know
 ) -> None:
     """Count one call by its texts, from any thread; `execution_time` in seconds.
 
-    For callers with a client of their own: tokens are estimated from words and the
-    cost is unknown. `ChatClient` counts its calls itself, by the server's usage.
+    For callers with a client of their own: tokens are estimated from words, the cost is
+    unknown. `ChatClient` counts its calls itself, by the server's usage.
     """
     (metrics or process_metrics()).record_call(
         CallMeasure(

@@ -1,5 +1,5 @@
 """
-What a run made, and how that stands in its files.
+What a run made, how that stands in its files, and which preset's drafts did best.
 
 Nothing that time or the number of calls at once changes is in here: two runs with the
 same answers have the same results to the byte.
@@ -7,23 +7,19 @@ same answers have the same results to the byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import Any, Literal
 
-from pipeline.article_gate import GateReport
-from pipeline.article_text import word_count
-from pipeline.fuse import Fused
-from pipeline.grounding.contributions import Shares, contributions
+from pipeline.compare import GateReport
+from pipeline.grounding.paragraphs import Shares, contributions
 from pipeline.grounding.provenance import provenance_record
 from pipeline.job import Job
-from pipeline.judging.judges import agreement, judge_lines
-from pipeline.records import (
-    ArticleCandidate,
-    ArticleScore,
-    Judged,
-    SynthesisBlueprint,
-)
-from pipeline.writers import WriterLine, writer_lines
+from pipeline.judging.panel import agreement, judge_lines
+from pipeline.records import ArticleCandidate, ArticleScore, Judged, SynthesisBlueprint
+from pipeline.synthesize import Fused
+from pipeline.text.article import word_count
 
 Delivered = Literal["synthesis", "draft", "drafts"]
 
@@ -135,3 +131,51 @@ def _listed(candidate: ArticleCandidate) -> dict[str, Any]:
         **candidate.model_dump(exclude={"text"}),
         "word_count": word_count(candidate.text),
     }
+
+
+_PLACES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterLine:
+    """One preset: its drafts, their mean score and its share of the article's words.
+
+    `mean` is None when none of its drafts has a score, `share` when no article was made
+    of the drafts; shares are from 0 to 1.
+    """
+
+    preset: str
+    drafts: int
+    mean: float | None
+    share: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the metrics hold."""
+        return asdict(self)
+
+
+def writer_lines(
+    candidates: Sequence[ArticleCandidate],
+    scores: Sequence[ArticleScore],
+    shares: Shares | None,
+) -> list[WriterLine]:
+    """One line a preset, the best mean first; those without any come last, by name."""
+    overall = {score.article_id: score.overall for score in scores}
+    by_preset: dict[str, list[int]] = {}
+    for candidate in candidates:
+        by_preset.setdefault(candidate.preset, []).append(candidate.article_id)
+    taken = shares.by_preset(candidates) if shares else {}
+    lines = [
+        WriterLine(
+            preset=preset,
+            drafts=len(ids),
+            mean=_mean([overall[one] for one in ids if one in overall]),
+            share=round(taken[preset], _PLACES) if shares else None,
+        )
+        for preset, ids in by_preset.items()
+    ]
+    return sorted(lines, key=lambda line: (-(line.mean or 0.0), line.preset))
+
+
+def _mean(marks: Sequence[float]) -> float | None:
+    return round(fmean(marks), _PLACES) if marks else None

@@ -1,9 +1,10 @@
 """
 The order of the stages, and what is delivered when one of them cannot be done.
 
-It is handed two callables, `draft_and_judge` and `cast`, and does not know how many
-calls they make at once. Without a synthesis the best draft is delivered, and the result
-says so.
+It is handed two callables, `draft_and_judge` and `ask`, and does not know how many
+calls they make at once; those of one at a time are here, plain loops, the reference that
+the parallel flow must equal. Without a synthesis the best draft is delivered, and the
+result says so.
 """
 
 from __future__ import annotations
@@ -12,19 +13,23 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from pipeline.appraise import Asking, appraise
-from pipeline.elements import ranked
+from pipeline.delivery import appraise
 from pipeline.errors import LLMError, PipelineError, UnreadableReply, ends_the_run
-from pipeline.fuse import fuse
+from pipeline.extract import extract_all_article_cards
+from pipeline.generate import write_all_candidates
 from pipeline.grounding.sources import Sources
-from pipeline.items import NOBODY, Watch
 from pipeline.job import Job
-from pipeline.judging.ballots import Cast, cast_one_by_one
+from pipeline.judging.questions import AskAll, ask_one_by_one
+from pipeline.judging.schemes import Judging
 from pipeline.llm.client import ChatClient
+from pipeline.prompts.documents import ranked
 from pipeline.records import CandidatePlan, Judged
 from pipeline.result import Result
+from pipeline.score import judge_all_cards
 from pipeline.select import STAGE as SELECT
 from pipeline.select import select_elements
+from pipeline.synthesize import fuse
+from pipeline.work import NOBODY, Watch
 
 DraftAndJudge = Callable[[Sequence[CandidatePlan]], Judged]
 
@@ -56,12 +61,12 @@ def run_pipeline(
     *,
     outputs: Outputs,
     client: ChatClient,
-    cast: Cast | None = None,
+    ask: AskAll | None = None,
     watch: Watch = NOBODY,
 ) -> Result:
     """All stages; the artifacts are written after each.
 
-    `cast` asks the ballots on the finished article; None asks them one at a time.
+    `ask` puts the questions on the finished article; None puts them one at a time.
     Raises PipelineError when there is not one draft, and whatever ends the run.
     """
     for plan in job.plans:
@@ -79,12 +84,9 @@ def run_pipeline(
         _note_own_family(result)
         _note_best_draft(result)
         _synthesize(result, outputs, client=client, watch=watch)
-        if cast is None:
-            criteria = job.judging.criteria
-            cast = partial(
-                cast_one_by_one, criteria=criteria, client=client, watch=watch
-            )
-        appraise(result, Asking(cast=cast, client=client, watch=watch))
+        if ask is None:
+            ask = partial(ask_one_by_one, client=client, watch=watch)
+        appraise(result, ask=ask, client=client, watch=watch)
         _note_not_passed(result)
         result.note_shares()
     elif len(result.judged.candidates) == 1 and not job.candidates_only:
@@ -174,3 +176,19 @@ def _deliver_draft(result: Result, *, because: str = "") -> None:
     result.article = result.drafts[best]
     if because:
         result.notes.append(f"draft {best} is delivered as it is: {because}")
+
+
+def draft_and_judge(
+    plans: Sequence[CandidatePlan],
+    *,
+    judging: Judging,
+    client: ChatClient,
+    watch: Watch = NOBODY,
+) -> Judged:
+    """Candidates, cards and scores in id order; failed items are left out."""
+    candidates = write_all_candidates(plans, client=client, watch=watch)
+    if not judging.is_wanted:
+        return Judged(candidates, [], [])
+    cards = extract_all_article_cards(candidates, None, client=client, watch=watch)
+    scores = judge_all_cards(cards, judging, client=client, watch=watch)
+    return Judged(candidates, cards, scores)

@@ -13,19 +13,18 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.blocks import brief_block
-from pipeline.elements import (
+from pipeline.llm.call import CallOptions, Reply, strict_schema
+from pipeline.llm.client import ChatClient
+from pipeline.prompts.documents import (
     KINDS,
     Element,
     Ranked,
+    brief_block,
     card_with_labels,
     elements_of,
     ranked,
 )
-from pipeline.llm.call import CallOptions, Reply, strict_schema
-from pipeline.llm.client import ChatClient
-from pipeline.llm.defaults import client_or_default
-from pipeline.prompting import fill, room_characters
+from pipeline.prompts.templates import fill, room_characters
 from pipeline.records import (
     ArticleCard,
     ArticleScore,
@@ -103,13 +102,12 @@ def select_elements(
     cards: Sequence[ArticleCard],
     scores: Sequence[ArticleScore],
     *,
-    client: ChatClient | None = None,
+    client: ChatClient,
 ) -> SynthesisBlueprint:
     """The blueprint of the article to write; as many cards are shown as have room.
 
     Raises UnreadableReply when no reply could be used, and the errors of the client.
     """
-    client = client_or_default(client)
     preset = client.preset()
     pairs = ranked(cards, scores)
     if preset.is_short:

@@ -2,20 +2,20 @@
 One frozen Settings of a run, checked where it is made.
 
 It is built once from flags (or from `run.json` on resume) and holds no secret: keys
-live in the environment and are read by `llm/presets.py` alone.
+live in the environment. What a value may be is declared with its flag, in `flags.py`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import SettingsError
+from pipeline.flags import FLAGS
 
-SCORING_MODES = ("absolute", "pairwise", "funnel")
 AUTO = "auto"
 Votes = int | Literal["auto"]
 """Votes on each card, or as many as the order at the top takes."""
@@ -67,22 +67,9 @@ class Settings:
                 "the topic is empty; write the brief into the file, or use --topic"
             )
             raise SettingsError(message)
-        for name, rule in _AT_LEAST.items():
-            if (value := getattr(self, name)) != AUTO:
-                _check_at_least(name, value, rule)
-        if self.temperature is not None and not 0 <= self.temperature <= 2:
-            message = (
-                f"temperature must be from 0 to 2, got {self.temperature:g};"
-                " use --temperature 0.8 for varied drafts"
-            )
-            raise SettingsError(message)
+        for flag in FLAGS:
+            flag.check(getattr(self, flag.field, None))
         self.min_free_bytes(total=1)
-        if self.scoring_mode not in SCORING_MODES:
-            message = (
-                f"scoring_mode must be one of {', '.join(SCORING_MODES)},"
-                f" got {self.scoring_mode}; use --scoring-mode absolute"
-            )
-            raise SettingsError(message)
 
     def min_free_bytes(self, *, total: int) -> int | None:
         """`min_free_memory` in bytes, on a machine of `total`; None when not given.
@@ -123,8 +110,8 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], **changed: Any) -> Settings:
-        """Settings of an earlier run; `changed` replaces what the user gave anew."""
+    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
+        """Settings of an earlier run; SettingsError where they are of no use."""
         known = {field.name for field in fields(cls)}
         kept = {name: value for name, value in data.items() if name in known}
         try:
@@ -134,41 +121,10 @@ class Settings:
             kept["candidates"] = tuple(
                 (str(name), str(text)) for name, text in kept.get("candidates", ())
             )
-            return replace(cls(**kept), **changed)
+            return cls(**kept)
         except (TypeError, ValueError, AttributeError) as error:
             message = f"run.json does not describe a run ({error}); start a new one"
             raise SettingsError(message) from error
-
-
-# Smallest value, and the flag with a value that would do.
-_AT_LEAST: dict[str, tuple[float, str]] = {
-    "iterations": (1, "--iterations 5 for five drafts"),
-    "max_concurrent": (1, "--max-concurrent 1 for one at a time"),
-    "extract_concurrent": (1, "--extract-concurrent 1 for one at a time"),
-    "score_concurrent": (1, "--score-concurrent 1 for one at a time"),
-    "votes": (1, "--synthesis-votes 3 for three votes a card, or auto"),
-    "synthesis_retries": (0, "--synthesis-retries 0 for one attempt"),
-    "max_tokens": (1, "--max-tokens 4000, or leave it out"),
-    "target_word_count": (20, "--target-word-count 1500"),
-    "retry_count": (0, "--retry-count 0 for no second question"),
-    "retry_delay_s": (0, "--retry-delay 1"),
-    "timeout_s": (0.001, "--timeout 120"),
-    "max_outage_s": (0, "--max-outage 900"),
-    "max_cost": (0, "--max-cost 2.50, or leave it out"),
-}
-
-
-def _check_at_least(name: str, value: float | None, rule: tuple[float, str]) -> None:
-    least, remedy = rule
-    # `not >=` and not `<`: NaN must be refused too.
-    if value is not None and not (value >= least and value != float("inf")):
-        message = f"{name} must be at least {least:g}, got {value:g}; use {remedy}"
-        raise SettingsError(message)
-
-
-def topic_from_file(path: str) -> str:
-    """The text of a topic file, or a line that says what is wrong with it."""
-    return read_text(path, what="topic file", remedy="name a file with --topic-file")
 
 
 def read_text(path: str, *, what: str, remedy: str) -> str:

@@ -13,17 +13,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.article_text import comparable, title, word_count
-from pipeline.blocks import article_block, blueprint_block, brief_block, sources_block
 from pipeline.errors import LLMError, UnreadableReply, ends_the_run
-from pipeline.grounding.findings import trace_findings
 from pipeline.grounding.passages import source_passages
-from pipeline.grounding.provenance import trace_article
+from pipeline.grounding.provenance import trace_article, trace_findings
 from pipeline.grounding.sources import Sources
 from pipeline.llm.call import CallOptions, Reply
 from pipeline.llm.client import ChatClient
-from pipeline.llm.defaults import client_or_default
-from pipeline.prompting import fill
+from pipeline.prompts.documents import (
+    article_block,
+    blueprint_block,
+    brief_block,
+    sources_block,
+)
+from pipeline.prompts.templates import fill
 from pipeline.records import (
     Brief,
     Finding,
@@ -32,10 +34,11 @@ from pipeline.records import (
     ValidationResult,
 )
 from pipeline.short.forms import YES_OR_NO, form, shape
-from pipeline.synthesize import word_range
+from pipeline.text.article import comparable, title, word_count
 
 STAGE = "validate"
 TEMPERATURE = 0.0
+WORDS_TOLERANCE = 0.2
 
 
 class FindingReply(Reply):
@@ -66,6 +69,11 @@ _SHORT_SCHEMA = form({"on_topic": YES_OR_NO, "reads_well": YES_OR_NO})
 _SHORT_MAX_TOKENS = 30
 
 
+def word_range(words: int) -> tuple[int, int]:
+    """The fewest and the most words that count as the length asked for."""
+    return round(words * (1 - WORDS_TOLERANCE)), round(words * (1 + WORDS_TOLERANCE))
+
+
 def validate_article(
     article: str,
     blueprint: SynthesisBlueprint,
@@ -73,14 +81,13 @@ def validate_article(
     *,
     attempt: int = 1,
     passages: Sequence[Passage] | None = None,
-    client: ChatClient | None = None,
+    client: ChatClient,
 ) -> ValidationResult:
     """The verdict on one attempt; it passes without a major finding.
 
     `passages` are those that the writer was shown; None looks them up.
     A model that cannot give its verdict is a minor finding, not a failed article.
     """
-    client = client_or_default(client)
     preset = client.preset()
     target = sources.brief.words or preset.words
     if passages is None:

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.cli_fakes import Cli
 from tests.fakes import Clients
 from tests.loopback_llm import LoopbackLLM
 from tests.process_runs import even_marks
+
+# More examples found nothing more; a deadline would make the machine's speed a result.
+settings.register_profile("project", max_examples=50, deadline=None)
+settings.load_profile("project")
 
 
 @pytest.fixture

@@ -1,24 +1,25 @@
 """
-Shared doubles: a gate that never waits, a clock, clients of a simulated server.
+Shared doubles: a limit that never waits, a clock, clients of a simulated server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pydantic import Field
 
-from pipeline.llm.call import Reply
+from pipeline.llm.call import Call, Reply, Request
 from pipeline.llm.client import ChatClient
-from pipeline.llm.connection import Connection, Endpoint
-from pipeline.llm.gate import Gate, Observation
+from pipeline.llm.connection import Attempt, Connection
 from pipeline.llm.ledger import Ledger
-from pipeline.llm.presets import Preset
+from pipeline.llm.limiting import EndpointLimit, Observation
 from pipeline.llm.retry import RetryPolicy
 from pipeline.metrics import PipelineMetrics
-from pipeline.prompting import Message
+from pipeline.models.presets import Preset
+from pipeline.prompts.templates import Message
 from tests.loopback_llm import LoopbackLLM
 
 FAILSAFE_S = 5.0  # reached only by a failing test
@@ -40,19 +41,23 @@ def asking(text: str = "Write an article of 60 words.") -> list[Message]:
     ]
 
 
-class OpenGate:
+class OpenLimit:
     """Lets everyone in, keeps what it is told, and sleeps by writing it down."""
 
-    def __init__(self, *, wait_s: float = 0.0, is_out: bool = False) -> None:
-        self.name = "open"
+    name = "open"
+
+    def __init__(self, *, wait_s: float = 0.0) -> None:
         self.wait_s = wait_s
-        self.is_out = is_out
         self.seen: list[Observation] = []
+        self.first_pieces: list[float] = []
         self.naps: list[float] = []
 
     @contextmanager
-    def admit(self, _group: str = "", /) -> Iterator[None]:
-        yield
+    def permit(self, _stage: str, /) -> Iterator[OpenLimit]:
+        yield self
+
+    def note_first_piece(self, at_s: float, /) -> None:
+        self.first_pieces.append(at_s)
 
     def note(self, observation: Observation, /) -> float:
         self.seen.append(observation)
@@ -75,22 +80,26 @@ class FakeClock:
 def connection_to(
     server: LoopbackLLM | str,
     *,
-    gate: Gate | None = None,
+    limit: EndpointLimit | None = None,
     timeout_s: float = FAILSAFE_S,
     key: str = KEY,
+    say: Callable[[str], None] = lambda _line: None,
+    clock: Callable[[], float] = time.monotonic,
     **preset: Any,
 ) -> Connection:
     """A connection to the simulated server; further names are the preset's."""
     base_url = server if isinstance(server, str) else server.base_url
     stated: dict[str, Any] = {"name": "test", "base_url": base_url, "model": "m"}
-    endpoint = Endpoint(
-        preset=Preset(**{**stated, **preset}),
+    return Connection(
+        Preset(**{**stated, **preset}),
         base_url=base_url,
         api_key=key,
+        limit=limit or OpenLimit(),
         max_in_flight=8,
         timeout_s=timeout_s,
+        say=say,
+        clock=clock,
     )
-    return Connection(endpoint, gate or OpenGate())
 
 
 class Clients:
@@ -107,6 +116,7 @@ class Clients:
         policy: RetryPolicy | None = None,
         filter_think: bool = True,
         run_seed: int = 0,
+        on_wait: Callable[[Call, str, float], None] = lambda _call, _why, _s: None,
         **connection: Any,
     ) -> ChatClient:
         client = ChatClient(
@@ -115,6 +125,7 @@ class Clients:
             policy=policy,
             run_seed=run_seed,
             filter_think=filter_think,
+            on_wait=on_wait,
         )
         self._made.append(client)
         return client
@@ -122,3 +133,9 @@ class Clients:
     def close(self) -> None:
         for client in self._made:
             client.close()
+
+
+def attempted(connection: Connection, request: Request) -> Attempt:
+    """One attempt, its permit given back."""
+    with connection.attempt(request) as attempt:
+        return attempt

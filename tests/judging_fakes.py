@@ -1,17 +1,17 @@
-"""Ballots that are answered without a model, for the tests of how cards are judged."""
+"""Questions that are answered without a model, for the tests of how cards are judged."""
 
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pipeline.criteria import CRITERIA, Criterion
-from pipeline.items import Item
-from pipeline.judging.ballots import Ballot, Poll, Results
-from pipeline.judging.pairwise import Comparison
+from pipeline.criteria import CRITERIA
+from pipeline.judging.comparison import Comparison
 from pipeline.judging.panel import Judge, Panel
-from pipeline.judging.rounds import Judging, judge_cards
-from pipeline.judging.vote import Vote, one_vote
+from pipeline.judging.questions import Answers, Question
+from pipeline.judging.schemes import Judging, judge_cards
+from pipeline.judging.vote import Marks, Vote
 from pipeline.records import ArticleScore
+from pipeline.work import Item
 from tests.stage_fakes import card
 
 ONE = CRITERIA[:1]
@@ -42,7 +42,7 @@ def panel_of_letters(names: str, authors: str = "") -> Panel:
 
 
 class Booth:
-    """Answers ballots by rule, None being a failure, and keeps what was asked.
+    """Answers questions by rule, None being a failure, and keeps what was asked.
 
     With `order` the answers of a round arrive in an order that is drawn.
     """
@@ -55,11 +55,11 @@ class Booth:
         order: random.Random | None = None,
     ) -> None:
         self._mark, self._points, self._order = mark, points, order
-        self.rounds: list[list[Ballot]] = []
+        self.rounds: list[list[Question]] = []
 
     @property
-    def asked(self) -> list[Ballot]:
-        return [ballot for ballots in self.rounds for ballot in ballots]
+    def asked(self) -> list[Question]:
+        return [each for asked in self.rounds for each in asked]
 
     def votes(self) -> dict[int, list[int]]:
         """The numbers of the votes that each card was asked for."""
@@ -71,50 +71,39 @@ class Booth:
 
     def pairs(self) -> list[tuple[int, int]]:
         """The comparisons that were asked, by the ids in the order shown."""
-        return [each.place[:2] for each in self.asked if isinstance(each, Comparison)]
+        return [each.ids for each in self.asked if isinstance(each, Comparison)]
 
-    def __call__(self, ballots: Sequence[Ballot]) -> Results:
-        self.rounds.append(list(ballots))
+    def __call__(self, questions: Sequence[Question]) -> Answers:
+        self.rounds.append(list(questions))
         assert len(self.rounds) < _TOO_MANY_ROUNDS, "it goes on for ever"
-        arriving = list(ballots)
+        arriving = list(questions)
         if self._order is not None:
             self._order.shuffle(arriving)
         return answers(arriving, self._mark, self._points)
 
 
 def answers(
-    ballots: Sequence[Ballot], mark: Marking, points: Comparing = even
-) -> Results:
-    """What the rules answer, in the order of the ballots."""
+    questions: Sequence[Question], mark: Marking, points: Comparing = even
+) -> Answers:
+    """What the rules answer, in the order of the questions."""
     found: dict[Item, Any] = {}
-    for ballot in ballots:
-        if isinstance(ballot, Vote) and (marked := mark(ballot)) is not None:
-            found[ballot.item] = voted(ballot, marked)
-        if isinstance(ballot, Comparison) and (won := points(ballot)) is not None:
-            found[ballot.item] = dict.fromkeys([c.name for c in CRITERIA], won)
+    for each in questions:
+        if isinstance(each, Vote) and (marked := mark(each)) is not None:
+            found[each.item] = voted(each, marked)
+        if isinstance(each, Comparison) and (won := points(each)) is not None:
+            found[each.item] = dict.fromkeys([c.name for c in CRITERIA], won)
     return found
 
 
-def voted(vote: Vote, mark: float) -> ArticleScore:
-    judge = vote.judge.preset or "main"
-    return one_vote(vote.card.article_id, {NAME: mark}, ONE, judge=judge)
+def voted(vote: Vote, mark: float) -> Marks:
+    """The answer to a vote on one criterion."""
+    return vote.marks({NAME: mark}, judge=vote.judge.preset or "main")
 
 
 def judged(cards: int, booth: Booth, **how: Any) -> list[ArticleScore]:
     """Cards 1 to so many, judged on one criterion as `Judging` is told."""
     listed = [card(n) for n in range(1, cards + 1)]
     return judge_cards(listed, Judging(criteria=ONE, **how), booth)
-
-
-def poll_of(
-    ballots: Sequence[Ballot],
-    results: Results,
-    *,
-    cards: int,
-    criteria: Sequence[Criterion] = ONE,
-) -> Poll:
-    """Cards 1 to so many, and what was asked and answered about them."""
-    return Poll([card(n + 1) for n in range(cards)], ballots, results, criteria)
 
 
 def by_id(scores: Sequence[ArticleScore]) -> dict[int, ArticleScore]:

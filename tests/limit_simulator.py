@@ -1,7 +1,7 @@
 """
 Calls against simulated servers in virtual time, held back by the limiter's own rules.
 
-It drives `LaneState` as the threads do, without threads: a run of minutes takes
+It drives `EndpointState` as the threads do, without threads: a run of minutes takes
 milliseconds. It does not test `limiter.py`, which adds the threads.
 """
 
@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from math import exp, inf
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
-from parallel.lane_state import LaneState
-from parallel.limit_records import LaneLimits, Quota
+from parallel.limiter.endpoint import EndpointState
+from pipeline.llm.limiting import Observation, Seen
+from pipeline.llm.server_words import Quota
 
 ATTEMPTS = 5
 BACKOFF_S = 1.0
@@ -24,38 +25,26 @@ LONGEST_BACKOFF_S = 60.0
 FOR_EVER_S = 1e6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """One outcome, as the limiter is told of it."""
-
-    kind: str = "ok"
-    started_s: float = 0.0
-    finished_s: float = 0.0
-    retry_after_s: float | None = None
-    work: int = 1
-    group: str = ""
-    quota: Quota | None = None
+def seen(kind: str = "ok", *, started_s: float = 0.0, **more: Any) -> Observation:
+    """One outcome, as the limiter is told of it; each is of a call of its own."""
+    stated = {"finished_s": started_s, "call": f"call {next(_CALLS)}", **more}
+    return Observation(kind=cast(Seen, kind), started_s=started_s, **stated)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Headers:
-    """What rate-limit headers say."""
-
-    limit_requests: float | None = None
-    remaining_requests: float | None = None
-    reset_requests_s: float | None = None
-    limit_tokens: float | None = None
-    remaining_tokens: float | None = None
-    reset_tokens_s: float | None = None
+_CALLS = count()
 
 
 class Answer(NamedTuple):
-    """How and when a server answers a call that has just come."""
+    """How and when a server answers a call that has just come.
+
+    `first_s` is when its first piece comes; None where the answer comes whole.
+    """
 
     at_s: float
     kind: str = "ok"
     retry_after_s: float | None = None
     quota: Quota | None = None
+    first_s: float | None = None
 
 
 class Server(Protocol):
@@ -65,10 +54,14 @@ class Server(Protocol):
 
 
 class NoLimit:
-    """Works on all at once."""
+    """Works on all at once; a model that thinks is silent for a while before it writes."""
+
+    def __init__(self, silence_s: Callable[[], float] = lambda: 0.0) -> None:
+        self._silence_s = silence_s
 
     def answer(self, now_s: float, service_s: float) -> Answer:
-        return Answer(now_s + service_s)
+        first_s = now_s + self._silence_s()
+        return Answer(first_s + service_s, first_s=first_s)
 
 
 class CapInFlight:
@@ -117,7 +110,7 @@ class CapPerSecond:
     def _quota(self) -> Quota | None:
         if not self._sends_headers:
             return None
-        return Headers(
+        return Quota(
             limit_requests=self._burst,
             remaining_requests=int(self._level),
             reset_requests_s=(self._burst - self._level) / self._per_s,
@@ -125,19 +118,21 @@ class CapPerSecond:
 
 
 class Slots:
-    """Works on so many at once; the others wait their turn, without bound."""
+    """Works on so many at once; the others wait their turn, without bound.
+
+    A client that has had no piece for `timeout_s` leaves, and its turn is void.
+    """
 
     def __init__(self, slots: int, *, timeout_s: float = inf) -> None:
         self._free_s = [0.0] * slots
         self._timeout_s = timeout_s
 
     def answer(self, now_s: float, service_s: float) -> Answer:
-        start_s = max(now_s, heapq.heappop(self._free_s))
-        # A slow server works on for a client that has long gone.
-        heapq.heappush(self._free_s, start_s + service_s)
-        if start_s + service_s > now_s + self._timeout_s:
+        start_s = max(now_s, self._free_s[0])
+        if start_s > now_s + self._timeout_s:
             return Answer(now_s + self._timeout_s, "timeout")
-        return Answer(start_s + service_s)
+        heapq.heapreplace(self._free_s, start_s + service_s)
+        return Answer(start_s + service_s, first_s=start_s)
 
 
 class Faulty:
@@ -176,10 +171,10 @@ class Outage:
 
     def answer(self, now_s: float, service_s: float) -> Answer:
         if self._from_s <= now_s < self._to_s:
-            return Answer(now_s + 0.01, "transient")
+            return Answer(now_s + 0.01, "down")
         answer = self._server.answer(now_s, service_s)
         if now_s < self._from_s < answer.at_s:
-            return Answer(self._from_s, "transient")
+            return Answer(self._from_s, "down")
         return answer
 
 
@@ -187,8 +182,6 @@ class Call(NamedTuple):
     """One piece of work."""
 
     service_s: float
-    work: int = 1
-    group: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,9 +194,9 @@ class Run:
     refused: int = 0
     failed: int = 0
     sent: int = 0
-    latencies_s: list[float] = field(default_factory=list)
     in_flight: list[tuple[float, int]] = field(default_factory=list)
     limits: list[tuple[float, int]] = field(default_factory=list)
+    given_up_s: list[float] = field(default_factory=list)  # when those were sent
     is_out: bool = False
 
     def median_in_flight(self, *, from_share: float) -> float:
@@ -230,12 +223,13 @@ class Simulator:
         *,
         max_in_flight: int,
         seed: int = 0,
-        state: LaneState | None = None,
+        timeout_s: float | None = None,
+        state: EndpointState | None = None,
     ) -> None:
         self.rng = random.Random(seed)
-        limits = LaneLimits(max_in_flight=max_in_flight)
-        self.state = state or LaneState("server", limits, rng=self.rng)
-        self.check: Callable[[LaneState], None] = lambda _state: None
+        self.state = state or EndpointState(
+            "server", max_in_flight=max_in_flight, timeout_s=timeout_s, rng=self.rng
+        )
         self._server = server
         self._now_s = 0.0
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -252,7 +246,6 @@ class Simulator:
         self._left = len(calls)
         while self._left and not self.run_.is_out and self._now_s < FOR_EVER_S:
             self._start_what_may()
-            self.check(self.state)
             if not self._events:
                 break
             self._now_s, _, act = heapq.heappop(self._events)
@@ -283,31 +276,36 @@ class Simulator:
             self._at(wake_s, lambda: None)
 
     def _send(self, number: int, call: Call, attempt: int) -> None:
-        started_s = self._now_s
-        is_probe = self.state.start(call.group, started_s)
+        started_s, permit = self._now_s, object()
+        self.state.start(permit, started_s)
         self.run_.sent += 1
         self._count()
         answer = self._server.answer(started_s, call.service_s)
 
+        def begin() -> None:
+            self.state.note_first_piece(permit, started_s=started_s, now_s=self._now_s)
+
         def come_back() -> None:
-            self.state.end(call.group, self._now_s, is_probe=is_probe)
-            self._count()
             wait_s = self.state.note(
-                Seen(
-                    kind=answer.kind,
+                Observation(
+                    kind=cast(Seen, answer.kind),
                     started_s=started_s,
                     finished_s=self._now_s,
+                    call=str(number),
+                    first_piece_s=answer.first_s,
                     retry_after_s=answer.retry_after_s,
-                    work=call.work,
-                    group=call.group,
                     quota=answer.quota,
                 ),
                 self._now_s,
             )
+            self.state.end(permit, self._now_s)
+            self._count()
+            if answer.kind == "timeout":
+                self.run_.given_up_s.append(started_s)
             self._judge((number, call, attempt), answer.kind, wait_s)
-            if answer.kind == "ok":
-                self.run_.latencies_s.append(self._now_s - started_s)
 
+        if answer.first_s is not None and answer.kind == "ok":
+            self._at(answer.first_s, begin)
         self._at(answer.at_s, come_back)
 
     def _judge(self, item: tuple[int, Call, int], kind: str, wait_s: float) -> None:
@@ -320,8 +318,8 @@ class Simulator:
             self.run_.refused += 1
         else:
             self.run_.failed += 1
-            attempt += 1
-            widest_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0**attempt)
+            attempt += kind != "down"
+            widest_s = min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0 ** (attempt + 1))
             wait_s = self.rng.uniform(0.0, widest_s)
         if attempt >= ATTEMPTS:
             self.run_.lost += 1
@@ -346,10 +344,10 @@ def greedy_s(calls: Sequence[Call], places: int) -> float:
 def lognormal_calls(
     number: int, *, seed: int, median_s: float = 8.0, sigma: float = 0.5
 ) -> list[Call]:
-    """Service times of language models, and as many tokens as they take."""
+    """Service times of language models."""
     rng = random.Random(seed)
     times = [median_s * exp(rng.gauss(0.0, sigma)) for _ in range(number)]
-    return [Call(time_s, work=max(1, int(50 * time_s))) for time_s in times]
+    return [Call(time_s) for time_s in times]
 
 
 def uniform_calls(number: int, *, seed: int, low_s: float, high_s: float) -> list[Call]:

@@ -23,6 +23,7 @@ from tests.loopback_faults import Faults
 from tests.loopback_replies import content_for, wrapped
 from tests.loopback_request import ChatRequest, cut_to, tokens_in
 from tests.loopback_service import Fixed, Service, chance_of, service_for
+from tests.loopback_stream import Streams
 
 Answer = Callable[[ChatRequest], str | Mapping[str, Any] | None]
 Habit = Literal["json_schema", "refuses_schema", "ignores_schema"]
@@ -36,6 +37,11 @@ class Behaviour:
     `service` is one distribution, or one per stage with a "default". `answer` scripts
     the content: None gives the usual one, an object is sent as JSON and wrapped as the
     habit has it, a text goes as it stands. With `api_key`, every other key is refused.
+
+    `streams` is whether an answer comes piece by piece, in so many `pieces` over its
+    service time, after `first_piece` of silence (in which a model writes `thoughts`, or
+    the server a comment every `keepalive_s`). A proxy in front cuts what is silent for
+    `proxy_silence_s`.
     """
 
     seed: int = 0
@@ -53,6 +59,26 @@ class Behaviour:
     max_words: int = 2000
     answer: Answer | None = None
     keep_bodies: bool = False
+    streams: Streams = "as_asked"
+    pieces: int = 8
+    first_piece: Service | Mapping[str, Service] | None = None
+    thoughts: int = 0
+    words_per_s: float | None = None  # of an article: as long as its time
+    keepalive_s: float | None = None
+    proxy_silence_s: float | None = None
+
+    def silence_s(self, item: str, *, stage: str) -> float:
+        """Seconds of the item's work before its first piece."""
+        if self.first_piece is None:
+            return 0.0
+        chance = chance_of("silence", self.seed, item)
+        return service_for(self.first_piece, stage).time_s(chance)
+
+    def is_streamed(self, request: ChatRequest) -> bool:
+        """Whether the answer is sent piece by piece."""
+        if self.streams == "always":
+            return request.body.get("stream") is not False
+        return request.wants_stream and self.streams != "ignores"
 
     def service_time_s(self, item: str, *, stage: str) -> float:
         """Seconds that this work item takes, whenever it comes."""
@@ -70,6 +96,10 @@ class Behaviour:
         for name in sorted(self.refuses):
             if request.body.get(name) is not None:
                 return refused_parameter(name)
+        if request.wants_stream and self.streams == "refuses":
+            return refused_parameter("stream")
+        if self.streams == "refuses_options" and "stream_options" in request.body:
+            return refused_parameter("stream_options")
         asked = request.asked_format
         if asked == "json_schema" and self.habit == "refuses_schema":
             return refused_format(asked)
@@ -107,7 +137,11 @@ class Behaviour:
         if isinstance(scripted, str):
             return scripted
         if scripted is None:
-            content = content_for(request, max_words=self.max_words)
+            most = self.max_words
+            if self.words_per_s is not None:
+                time_s = self.service_time_s(request.item, stage=request.stage)
+                most = max(20, round(self.words_per_s * time_s))
+            content = content_for(request, max_words=most)
         else:
             content = json.dumps(scripted, ensure_ascii=False)
         if self.habit == "ignores_schema":

@@ -8,19 +8,26 @@ elsewhere. Waiting is the loop's timers, so that hundreds in flight cost no thre
 import asyncio
 import json
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from urllib.parse import parse_qs
 
 from tests.loopback_behaviour import Behaviour
 from tests.loopback_caps import CapBook, Refusal
-from tests.loopback_errors import AT_ONCE, Wire, error_wire, fault_at_once
+from tests.loopback_errors import (
+    AT_ONCE,
+    PROXY_TIMEOUT,
+    Wire,
+    error_wire,
+    fault_at_once,
+)
 from tests.loopback_faults import FaultPlan, RawReply
 from tests.loopback_http import HttpConnection, HttpRequest, response_head
 from tests.loopback_log import Served, State, Tally, dump_log
 from tests.loopback_prose import coined_name
 from tests.loopback_request import BadRequestError, ChatRequest, parse_chat_request
+from tests.loopback_stream import Pace, Step, script
 
 _TRICKLED_PIECES = 50
 
@@ -39,7 +46,13 @@ class _Exchange:
     service_s: float = 0.0
     started_s: float | None = None
     timer: asyncio.TimerHandle | None = None
+    alarms: list[asyncio.TimerHandle] = field(default_factory=list)
     is_admitted: bool = False
+    is_streamed: bool = False
+    has_head: bool = False
+    sent_s: float = 0.0
+    first_piece_s: float | None = None
+    tokens: int = 0
 
 
 class LoopbackCore:
@@ -127,9 +140,12 @@ class LoopbackCore:
         exchange.is_admitted = True
         self._tally.note_admission()
         exchange.connection.on_lost = lambda: self._abandon(exchange)
+        exchange.is_streamed = self._behaviour.is_streamed(request)
         exchange.service_s = self._behaviour.service_time_s(
             request.item, stage=request.stage
-        )
+        ) + self._behaviour.silence_s(request.item, stage=request.stage)
+        exchange.sent_s = self._loop.time()
+        self._watch_silence(exchange)
         self._queue.append(exchange)
         self._start_queued()
 
@@ -150,6 +166,10 @@ class LoopbackCore:
             if hang_s is None:
                 return  # until the client leaves
             delay_s += hang_s
+        if exchange.is_streamed and self._begin_stream(exchange):
+            return
+        if exchange.fault in {"endless", "endless_space"}:
+            return  # what does not end is never sent whole
         # Through the loop also while others wait: each end starts the next, and a
         # chain of calls would grow as deep as the queue.
         if delay_s > 0 or self._queue:
@@ -173,6 +193,102 @@ class LoopbackCore:
         else:
             self._end(exchange, wire)
 
+    def _begin_stream(self, exchange: _Exchange) -> bool:
+        """Play the answer's script; False where it is sent whole after all."""
+        request, behaviour = exchange.request, self._behaviour
+        assert request is not None
+        if exchange.fault == "dropped":
+            return False
+        faults = behaviour.faults
+        silence_s = behaviour.silence_s(request.item, stage=request.stage)
+        pace = Pace(
+            silence_s=silence_s,
+            service_s=exchange.service_s - silence_s,
+            pieces=behaviour.pieces,
+            thoughts=behaviour.thoughts,
+            gap_s=faults.gap_s,
+            trickle_s=faults.trickle_s,
+        )
+        wire = behaviour.answer_to(request, fault=exchange.fault)
+        steps = script(wire, exchange.fault, pace, has_usage=request.wants_usage)
+        first = next(steps, None)
+        if first is None:
+            return False
+        exchange.tokens = wire.completion_tokens
+        self._keep_alive(exchange)
+        self._play(exchange, first, steps)
+        return True
+
+    def _keep_alive(self, exchange: _Exchange) -> None:
+        """A comment now and then, as long as there is nothing else to send."""
+        every_s = self._behaviour.keepalive_s
+        if every_s is None or exchange.first_piece_s is not None:
+            return
+
+        def comment() -> None:
+            if exchange.first_piece_s is None:
+                self._write(exchange, b": keep-alive\n\n")
+                self._keep_alive(exchange)
+
+        exchange.alarms.append(self._loop.call_later(every_s, comment))
+
+    def _play(self, exchange: _Exchange, step: Step, steps: Iterator[Step]) -> None:
+        """Write each step when its time has come."""
+        assert exchange.started_s is not None
+        while step.at_s <= self._loop.time() - exchange.started_s:
+            if step.body is None:
+                self._end(exchange, None)
+                exchange.connection.close()
+                return
+            if step.is_text and exchange.first_piece_s is None:
+                exchange.first_piece_s = self._loop.time()
+            if step.is_last:
+                self._write_head(exchange)
+                self._end(exchange, Wire(200, b""), unsent=step.body)
+                return
+            self._write(exchange, step.body)
+            step = next(steps)
+        exchange.timer = self._loop.call_at(
+            exchange.started_s + step.at_s, self._play, exchange, step, steps
+        )
+
+    def _write(self, exchange: _Exchange, body: bytes) -> None:
+        self._write_head(exchange)
+        exchange.connection.write_chunk(body)
+        exchange.sent_s = self._loop.time()
+
+    def _write_head(self, exchange: _Exchange) -> None:
+        if not exchange.has_head:
+            exchange.has_head = True
+            exchange.connection.begin_stream(self._caps.headers(self._loop.time()))
+
+    def _watch_silence(self, exchange: _Exchange) -> None:
+        """The proxy in front: it cuts who has been silent for too long."""
+        longest_s = self._behaviour.proxy_silence_s
+        if longest_s is None:
+            return
+
+        def look() -> None:
+            if self._loop.time() - exchange.sent_s < longest_s - 0.001:
+                self._watch_silence(exchange)
+                return
+            self._stop_work(exchange)
+            exchange.fault = "proxy"
+            if exchange.has_head:
+                self._end(exchange, None)
+                exchange.connection.close()
+            else:
+                self._end(exchange, PROXY_TIMEOUT)
+
+        at_s = exchange.sent_s + longest_s
+        exchange.alarms.append(self._loop.call_at(at_s, look))
+
+    def _stop_work(self, exchange: _Exchange) -> None:
+        if exchange.timer is not None:
+            exchange.timer.cancel()
+        if exchange.started_s is None:
+            self._queue.remove(exchange)
+
     def _trickle(self, exchange: _Exchange, wire: Wire, *, sent: int) -> None:
         """The body in pieces, so that no single read takes long."""
         if sent == 0:
@@ -191,10 +307,7 @@ class LoopbackCore:
 
     def _abandon(self, exchange: _Exchange) -> None:
         """The client left: its work stops, as with vLLM and llama.cpp."""
-        if exchange.timer is not None:
-            exchange.timer.cancel()
-        if exchange.started_s is None:
-            self._queue.remove(exchange)
+        self._stop_work(exchange)
         exchange.fault = "abandoned"
         self._end(exchange, None)
 
@@ -206,11 +319,16 @@ class LoopbackCore:
 
         `unsent` is what is left of a response that has begun.
         """
+        for alarm in exchange.alarms:
+            alarm.cancel()
         if exchange.is_admitted:
             self._working -= exchange.started_s is not None
         served = self._served(exchange, wire)
         self._tally.note_end(served, was_admitted=exchange.is_admitted)
-        if unsent is not None:
+        if unsent is not None and exchange.has_head:
+            exchange.connection.write_chunk(unsent)
+            exchange.connection.end_stream()
+        elif unsent is not None:
             exchange.connection.write(unsent)
             exchange.connection.end_response()
         elif wire is not None:
@@ -236,7 +354,11 @@ class LoopbackCore:
             name=coined_name(request.item) if request else "",
             body_digest=blake2b(exchange.raw.body, digest_size=8).hexdigest(),
             prompt_tokens=request.prompt_tokens if request else 0,
-            completion_tokens=wire.completion_tokens if wire else 0,
+            completion_tokens=(wire.completion_tokens or exchange.tokens)
+            if wire
+            else 0,
+            streamed=exchange.has_head,
+            first_piece_s=exchange.first_piece_s,
             body=request.body if request and self._behaviour.keep_bodies else None,
         )
 

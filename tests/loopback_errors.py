@@ -25,6 +25,13 @@ class Wire:
     completion_tokens: int = 0
 
 
+PROXY_TIMEOUT = Wire(
+    504,
+    b"<html><head><title>504 Gateway Time-out</title></head><body>nginx</body></html>",
+    {"content-type": "text/html"},
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Says:
     status: int
@@ -47,6 +54,7 @@ _AT_ONCE: Mapping[str, _Says] = {
     "500": _Says(500, "The server had an error.", None, "server_error"),
     "502": _Says(502, "Bad gateway.", None, "server_error"),
     "503": _Says(503, "The server is overloaded.", None, "server_error"),
+    "524": _Says(524, "A timeout occurred.", None, "server_error"),
     "529": _Says(529, "Overloaded.", None, "overloaded_error"),
     "quota": _Says(
         429,

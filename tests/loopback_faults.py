@@ -30,6 +30,7 @@ Fault = Literal[
     "500",
     "502",
     "503",
+    "524",
     "529",
     "quota",
     "context",
@@ -53,11 +54,19 @@ Fault = Literal[
     "dropped_partial",  # closed inside the body
     "hang",
     "trickle",
+    # Of streams; an answer that is not streamed goes out as if nothing were wrong, and
+    # an endless one never.
+    "error_in_stream",
+    "endless",
+    "endless_space",
+    "gap",  # silence in the middle
+    "no_finish",  # an end without a finish reason
 ]
 RATES: Mapping[str, Fault] = {
     "rate_429": "429",
     "rate_500": "500",
     "rate_503": "503",
+    "rate_524": "524",
     "cut_json": "cut_json",
     "wrong_schema": "wrong_schema",
     "html": "html",
@@ -66,6 +75,11 @@ RATES: Mapping[str, Fault] = {
     "dropped": "dropped",
     "hang": "hang",
     "trickle": "trickle",
+    "error_in_stream": "error_in_stream",
+    "endless": "endless",
+    "endless_space": "endless_space",
+    "gap": "gap",
+    "no_finish": "no_finish",
 }
 
 
@@ -95,6 +109,7 @@ class Faults:
     rate_429: float = 0.0
     rate_500: float = 0.0
     rate_503: float = 0.0
+    rate_524: float = 0.0
     cut_json: float = 0.0
     wrong_schema: float = 0.0
     html: float = 0.0
@@ -103,6 +118,12 @@ class Faults:
     dropped: float = 0.0
     hang: float = 0.0
     trickle: float = 0.0
+    error_in_stream: float = 0.0
+    endless: float = 0.0
+    endless_space: float = 0.0
+    gap: float = 0.0
+    no_finish: float = 0.0
+    gap_s: float = 2.0
     retry_after: str | None = None  # of a 429, word for word
     hang_s: float | None = None  # None: never answers
     trickle_s: float = 5.0

@@ -2,7 +2,7 @@
 The least of HTTP/1.1 that an OpenAI client needs, on asyncio's raw protocol.
 
 It reads requests with a Content-Length, keeps connections alive and writes responses
-in one piece. No pipelining, no chunks, no TLS; it knows nothing of chat.
+in one piece or in chunks. No pipelining, no chunked requests, no TLS; it knows nothing of chat.
 """
 
 import asyncio
@@ -65,6 +65,23 @@ class HttpConnection(asyncio.Protocol):
     ) -> None:
         """The whole response; the connection is then ready for the next request."""
         self.write(response_head(status, len(body), headers or {}) + body)
+        self.end_response()
+
+    def begin_stream(self, headers: Mapping[str, str]) -> None:
+        """The head of a response in chunks; `write_chunk` and `end_stream` follow."""
+        fields = {"content-type": "text/event-stream", **headers}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        head = f"HTTP/1.1 200 OK\r\n{lines}transfer-encoding: chunked\r\n\r\n"
+        self.write(head.encode("latin-1", "replace"))
+
+    def write_chunk(self, data: bytes) -> None:
+        """One chunk of a response in chunks."""
+        if data:
+            self.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def end_stream(self) -> None:
+        """The response in chunks is complete."""
+        self.write(b"0\r\n\r\n")
         self.end_response()
 
     def write(self, data: bytes) -> None:

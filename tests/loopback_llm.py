@@ -28,6 +28,7 @@ from tests.loopback_host import Host, ProcessHost, ThreadHost
 from tests.loopback_log import Served, State, load_log
 from tests.loopback_request import ChatRequest
 from tests.loopback_service import Fixed, Lognormal, Service, Uniform
+from tests.loopback_stream import Streams
 
 __all__ = [
     "Answer",
@@ -47,6 +48,7 @@ __all__ = [
     "Service",
     "Slots",
     "State",
+    "Streams",
     "Uniform",
 ]
 FAILSAFE_S = 5.0
@@ -169,6 +171,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--sigma", type=float, default=0.5, help="spread of the service times")
     add("--habit", choices=get_args(Habit), default="json_schema")
     add("--refuse", nargs="*", default=[], metavar="PARAMETER")
+    add("--streams", choices=get_args(Streams), default="as_asked")
+    add("--pieces", type=int, default=8, help="of a streamed answer")
+    add("--first-piece-s", type=float, help="median silence before the first of them")
+    add("--proxy-silence-s", type=float, help="a proxy cuts what is silent so long")
     add("--cap-in-flight", type=int, help="429 above so many")
     add("--cap-per-s", type=float, help="429 above such a rate")
     add("--burst", type=int, default=1, help="of --cap-per-s")
@@ -199,6 +205,10 @@ def _server(flags: argparse.Namespace) -> LoopbackLLM:
         refuses=frozenset(flags.refuse),
         caps=_caps(flags),
         faults=faults,
+        streams=flags.streams,
+        pieces=flags.pieces,
+        first_piece=flags.first_piece_s and Lognormal(flags.first_piece_s, flags.sigma),
+        proxy_silence_s=flags.proxy_silence_s,
     )
 
 

@@ -35,12 +35,19 @@ class Served:
     body_digest: str
     prompt_tokens: int
     completion_tokens: int
+    streamed: bool = False
+    first_piece_s: float | None = None  # when the first text or thought was written
     body: Mapping[str, Any] | None = None  # only with keep_bodies
 
     @property
     def is_good(self) -> bool:
         """Answered as asked."""
-        return self.status == 200 and self.fault in {"ok", "trickle"}
+        return self.status == 200 and self.fault in {
+            "ok",
+            "trickle",
+            "gap",
+            "no_finish",
+        }
 
 
 @dataclass(frozen=True, slots=True)

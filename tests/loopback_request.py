@@ -17,6 +17,7 @@ STAGE_OF_SCHEMA = {
     "pairwise_verdict": "pairwise",
     "synthesis_blueprint": "select",
     "validation_result": "validate",
+    "brief_rules": "rules",
 }
 _REMARK_CHARACTERS = 120
 _LINE_START = "JSON schema "
@@ -48,6 +49,15 @@ class ChatRequest:
     def text(self) -> str:
         """All messages, one after another."""
         return "\n\n".join(self.texts)
+
+    @property
+    def wants_stream(self) -> bool:
+        return bool(self.body.get("stream"))
+
+    @property
+    def wants_usage(self) -> bool:
+        options = self.body.get("stream_options")
+        return isinstance(options, Mapping) and bool(options.get("include_usage"))
 
     @property
     def wants_json(self) -> bool:
@@ -144,8 +154,6 @@ def _checked_body(raw: bytes) -> dict[str, Any]:
         raise BadRequestError("messages must be a list of at least one message")
     if not all(isinstance(message, dict) for message in messages):
         raise BadRequestError("every message must be an object")
-    if body.get("stream"):
-        raise BadRequestError("stream is not supported")
     return body
 
 

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.llm.call_record import CallRecord, decode_line
+from pipeline.store.journal_file import CallRecord, decode_line
 from tests.cli_fakes import Cli, Ran
 from tests.loopback_llm import ChatRequest, Served
 
@@ -77,16 +77,25 @@ class Runner:
     env: dict[str, str] = field(default_factory=dict)
 
     def start(
-        self, *flags: str, grace_s: float | None = None, stderr: Any = subprocess.PIPE
+        self,
+        *flags: str,
+        grace_s: float | None = None,
+        stderr: Any = subprocess.PIPE,
+        within: Sequence[str] = (),
+        terminal: int | None = None,
     ) -> "subprocess.Popen[str]":
-        """The process; with `grace_s`, one that tells when it left at once."""
+        """The process; with `grace_s`, one that tells when it left at once.
+
+        `within` is a command that becomes ours, `terminal` all three of its streams.
+        """
         own = {k: v for k, v in os.environ.items() if not k.startswith("OPENAI_")}
         script = [str(SCRIPT)] if grace_s is None else ["-c", _TIMED, str(grace_s)]
         return subprocess.Popen(  # noqa: S603 - our own script, with a test's flags
-            [sys.executable, *script, *flags],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
+            [*within, sys.executable, *script, *flags],
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
+            stderr=stderr if terminal is None else terminal,
+            start_new_session=terminal is not None,
             text=True,
             cwd=self.folder,
             env={

@@ -5,28 +5,24 @@ again, reading of replies) is between it and the stage. It sleeps nowhere.
 """
 
 import json
-import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
-from unittest import mock
 
 from hypothesis import strategies as st
 
-from parallel.scheduler import Scheduler
 from pipeline.criteria import CRITERIA
 from pipeline.errors import EndpointRejected, ItemRejected, LLMError
 from pipeline.llm.call import Request
 from pipeline.llm.client import ChatClient
-from pipeline.llm.connection import Connection
-from pipeline.llm.gate import OneAtATime
+from pipeline.llm.connection import Attempt, Connection
 from pipeline.llm.ledger import Ledger
+from pipeline.llm.limiting import OneAtATime
 from pipeline.llm.outcome import Kind, Outcome
-from pipeline.llm.presets import Preset
-from pipeline.metrics import PipelineMetrics
+from pipeline.metrics import Arrivals, PipelineMetrics, estimated_usage
+from pipeline.models.presets import Preset
 from pipeline.records import (
     ArticleCandidate,
     ArticleCard,
@@ -40,7 +36,6 @@ from pipeline.records import (
 )
 from tests.loopback_replies import content_for
 from tests.loopback_request import ChatRequest, parse_chat_request
-from tests.task_fakes import HandPool
 
 FAILSAFE_S = 5.0  # reached only by a failing test
 CRITERIA_NAMES = [criterion.name for criterion in CRITERIA]
@@ -106,20 +101,25 @@ class Scripted(Connection):
     def __init__(self, answer: Answer = usual, *, preset: Preset = FULL) -> None:
         self.preset = preset
         self.model = preset.model or ""
-        self.gate = OneAtATime(nap=lambda _s: None)
+        self.limit = OneAtATime(nap=lambda _s: None)
+        self.arrivals = Arrivals()
         self._answer = answer
-        self._list_lock = threading.Lock()  # guards _asked
-        self._asked: list[Asked] = []
+        self._list_lock = threading.Lock()  # guards _requests
+        self._requests: list[Asked] = []
 
     @property
     def asked(self) -> list[Asked]:
         with self._list_lock:
-            return list(self._asked)
+            return list(self._requests)
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def attempt(self, request: Request) -> tuple[Outcome, float, float]:
+    def learn(self, request: Request, *, is_whole: bool) -> None:
+        """It takes everything."""
+
+    @contextmanager
+    def attempt(self, request: Request) -> Iterator[Attempt]:
         call = request.call
         asked = Asked(
             call.stage,
@@ -129,8 +129,8 @@ class Scripted(Connection):
             parse_chat_request(json.dumps(_body(request)).encode()),
         )
         with self._list_lock:
-            self._asked.append(asked)
-        return self._outcome(asked), 0.0, 0.0
+            self._requests.append(asked)
+        yield Attempt(outcome=self._outcome(asked))
 
     def _outcome(self, asked: Asked) -> Outcome:
         said = self._answer(asked)
@@ -141,7 +141,8 @@ class Scripted(Connection):
         if said is None:
             said = content_for(asked.request)
         text = said if isinstance(said, str) else json.dumps(said)
-        return Outcome(kind=Kind.OK, text=text, finish_reason="stop")
+        usage = estimated_usage(f"{asked.system} {asked.user}", text)
+        return Outcome(kind=Kind.OK, text=text, finish_reason="stop", usage=usage)
 
 
 def _body(request: Request) -> dict[str, Any]:
@@ -290,50 +291,6 @@ class Kept:
     def write_json(self, kind: str, data: Any, /) -> None:
         self.events.append(kind)
         self.files[kind] = json.dumps(data, indent=2, ensure_ascii=False)
-
-
-@contextmanager
-def drawn_order(seed: int) -> Iterator[None]:
-    """Parallel stages without threads: which call under way ends next is drawn."""
-    chance = random.Random(seed)
-    pools: list[HandPool] = []
-
-    def make_pool(_threads: int) -> HandPool:
-        pools.append(HandPool())
-        return pools[-1]
-
-    def clock() -> float:
-        # The scheduler reads it before each wait: the moment for one call to end.
-        if pools and (held := pools[-1].held):
-            held.pop(chance.randrange(len(held)))()
-        return 0.0
-
-    by_hand = partial(Scheduler, make_executor=make_pool, clock=clock)
-    with mock.patch("parallel.concurrency.Scheduler", by_hand):
-        yield
-
-
-class Crowd:
-    """Counts who is inside, and keeps each a moment for one too many to come."""
-
-    def __init__(self, limit: int, *, notice_s: float = 0.01) -> None:
-        self.limit, self.peak = limit, 0
-        self._notice_s = notice_s
-        self._inside = 0
-        self._changed = threading.Condition()  # guards peak and _inside
-
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        with self._changed:
-            self._inside += 1
-            self.peak = max(self.peak, self._inside)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self.peak > self.limit, self._notice_s)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside -= 1
 
 
 # Texts of every kind, with what Markdown is made of close at hand.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.judging.auto import (
+from pipeline.judging.certainty import (
     MOST_VOTES,
     OPENING_VOTES,
     further_votes,

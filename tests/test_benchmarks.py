@@ -10,6 +10,7 @@ import pytest
 from pipeline.records import Judged
 from tests.benchmarks import (
     efficiency,
+    free,
     judging,
     limit_cases,
     limits,
@@ -76,7 +77,9 @@ def refused(at_s: float) -> Served:
 
 def trial(wall_s: float, *log: Served, requests: int = 0) -> Trial:
     result = Judged([], [], [])
-    return Trial(wall_s=wall_s, log=list(log), requests=requests, result=result)
+    return Trial(
+        wall_s=wall_s, log=list(log), requests=requests, result=result, limits=[8]
+    )
 
 
 def test_a_table_has_even_columns_and_a_rule() -> None:
@@ -146,13 +149,11 @@ def test_a_slope_leaves_out_what_starting_costs() -> None:
 
 def test_overhead_is_set_over_the_plain_pool_of_the_same_run() -> None:
     costs = {overhead.PLAIN: [1.0, 2.0], overhead.CLIENT: [1.5, 2.5]}
-    assert overhead.ratios(costs)[overhead.CLIENT] == [1.5, 1.25]
-    row = overhead.cost_rows(0.05, costs)[1]
-    assert row == [
+    assert overhead.cost_rows(0.05, costs, pieces=50)[1] == [
         f"50 ms, {overhead.CLIENT}",
-        "2.000 (1.500-2.500)",
-        "1.375 (1.250-1.500)",
-        "1.30",
+        "2.00 (1.50-2.50)",
+        "0.50 (0.50-0.50)",
+        "7.0",  # 2 ms, and 100 us a piece
     ]
 
 
@@ -194,7 +195,7 @@ def test_a_case_tells_what_was_lost_and_what_was_not_counted() -> None:
 def test_rivals_do_the_same_work(work: Work) -> None:
     load = Load(candidates=3, votes=2)
     with LoopbackLLM(keep_bodies=True) as server:
-        tuning = Tuning(max_in_flight=4, is_adaptive=False)
+        tuning = Tuning(max_in_flight=4)
         theirs = timed(server, work, load=load, tuning=tuning)
         ours = timed(server, draft_and_judge, load=load, tuning=tuning)
     assert theirs.result.cards == ours.result.cards
@@ -242,6 +243,11 @@ def test_lost_counts_drafts_cards_and_votes() -> None:
             "0 ms, plain pool",
         ),
         (
+            free.main,
+            ["--max-concurrent", "2", "--seeds", "1", "--service-s", "0.002"],
+            "2 in flight, sigma 0.5, answers of one length",
+        ),
+        (
             limits.main,
             ["--only", "none", "--seeds", "1", "--service-s", "0.002"],
             "no limit at all: items lost",
@@ -261,6 +267,7 @@ def test_a_command_prints_a_table_and_where_it_was_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limit_cases, "MANY", 4)
+    monkeypatch.setattr(overhead, "SLOW_S", 0.01)
     assert main(flags) == 0
     printed = capsys.readouterr().out
     assert shown in printed

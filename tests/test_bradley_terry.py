@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.judging.bradley_terry import (
+from pipeline.judging.by_comparisons import (
     DRAWS,
     Tally,
     expected_shares,

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel.breaker import CONSECUTIVE, Breaker
+from parallel.limiter.breaker import CONSECUTIVE, Breaker
 
 
 def tripped(*, max_outage_s: float = 900.0) -> Breaker:
     """A breaker that opened at second 0."""
     breaker = Breaker(max_outage_s=max_outage_s)
     for _ in range(CONSECUTIVE):
-        breaker.note_fault(started_s=-1.0, now_s=0.0)
+        breaker.note_fault("down", "a call", started_s=-1.0, now_s=0.0)
     return breaker
 
 
@@ -26,9 +26,9 @@ def probe(breaker: Breaker, now_s: float) -> None:
 def test_four_faults_in_a_row_do_not_open_it_and_five_do() -> None:
     breaker = Breaker(max_outage_s=900.0)
     for _ in range(CONSECUTIVE - 1):
-        breaker.note_fault(started_s=0.0, now_s=0.0)
+        breaker.note_fault("down", "a call", started_s=0.0, now_s=0.0)
     assert not breaker.is_open
-    breaker.note_fault(started_s=0.0, now_s=0.0)
+    breaker.note_fault("down", "a call", started_s=0.0, now_s=0.0)
     assert breaker.is_open
     assert breaker.hold_s(0.0) == 5.0
 
@@ -37,20 +37,37 @@ def test_four_faults_in_a_row_do_not_open_it_and_five_do() -> None:
 def test_any_answer_between_faults_starts_the_count_afresh(kind: str) -> None:
     breaker = Breaker(max_outage_s=900.0)
     for _ in range(CONSECUTIVE - 1):
-        breaker.note_fault(started_s=0.0, now_s=0.0)
+        breaker.note_fault("down", "a call", started_s=0.0, now_s=0.0)
     if kind == "success":
         breaker.note_success(started_s=0.0, now_s=0.0)
     elif kind == "refusal":
         breaker.note_refused(started_s=0.0, now_s=0.0)
     else:
         breaker.note_answer(started_s=0.0)
-    breaker.note_fault(started_s=0.0, now_s=0.0)
+    breaker.note_fault("down", "a call", started_s=0.0, now_s=0.0)
     assert not breaker.is_open
 
 
-def test_a_certain_fault_opens_it_at_once() -> None:
+def test_one_call_that_can_never_be_answered_is_no_outage() -> None:
     breaker = Breaker(max_outage_s=900.0)
-    breaker.note_fault(started_s=0.0, now_s=0.0, is_certain=True)
+    for _ in range(50):
+        breaker.note_fault("fault", "a call", started_s=0.0, now_s=0.0)
+    assert not breaker.is_open
+    assert breaker.outage_s(1e9) is None
+
+
+def test_faults_of_two_calls_and_nothing_answered_since_are_one() -> None:
+    breaker = Breaker(max_outage_s=900.0)
+    for call in ("one", "two", "one", "two"):
+        breaker.note_fault("timeout", call, started_s=0.0, now_s=0.0)
+    assert not breaker.is_open
+    breaker.note_fault("fault", "one", started_s=0.0, now_s=0.0)
+    assert breaker.is_open
+
+
+def test_a_model_that_loads_opens_it_at_once() -> None:
+    breaker = Breaker(max_outage_s=900.0)
+    breaker.note_fault("loading", "a call", started_s=0.0, now_s=0.0)
     assert breaker.hold_s(0.0) == 5.0
 
 
@@ -61,7 +78,7 @@ def test_pauses_double_with_each_failed_probe_up_to_a_minute() -> None:
         pauses.append(pause_s)
         now_s += pause_s
         probe(breaker, now_s)
-        breaker.note_fault(started_s=now_s, now_s=now_s)
+        breaker.note_fault("down", "a call", started_s=now_s, now_s=now_s)
     assert pauses == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
 
 
@@ -73,7 +90,7 @@ def test_only_one_call_probes_and_the_others_wait_for_it() -> None:
 
 def test_faults_of_calls_sent_before_it_opened_do_not_lengthen_the_pause() -> None:
     breaker = tripped()
-    breaker.note_fault(started_s=-1.0, now_s=1.0)
+    breaker.note_fault("down", "a call", started_s=-1.0, now_s=1.0)
     assert breaker.hold_s(1.0) == 4.0
 
 
@@ -115,7 +132,7 @@ def test_after_a_probe_of_which_nobody_tells_another_may_follow() -> None:
 def test_a_probe_that_left_after_its_verdict_does_not_shorten_the_pause() -> None:
     breaker = tripped()
     assert breaker.note_start(5.0)
-    breaker.note_fault(started_s=5.0, now_s=6.0)
+    breaker.note_fault("down", "a call", started_s=5.0, now_s=6.0)
     breaker.note_probe_left(6.0)
     assert breaker.hold_s(6.0) == 10.0
 
@@ -124,7 +141,7 @@ def test_an_outage_is_too_long_counted_from_its_first_fault() -> None:
     breaker = tripped(max_outage_s=12.0)
     assert breaker.outage_s(11.9) is None
     probe(breaker, 5.0)
-    breaker.note_fault(started_s=5.0, now_s=6.0)
+    breaker.note_fault("down", "a call", started_s=5.0, now_s=6.0)
     assert breaker.hold_s(6.0) == 6.0, "it ends with the outage, before the next probe"
     assert breaker.outage_s(12.0) == 12.0
 
@@ -133,7 +150,7 @@ def test_an_outage_is_not_given_up_while_a_probe_is_under_way() -> None:
     breaker = tripped(max_outage_s=12.0)
     assert breaker.note_start(5.0)
     assert breaker.outage_s(20.0) is None
-    breaker.note_fault(started_s=5.0, now_s=20.0)
+    breaker.note_fault("down", "a call", started_s=5.0, now_s=20.0)
     assert breaker.outage_s(20.0) == 20.0
 
 
@@ -142,7 +159,7 @@ def test_a_success_ends_the_outage_that_is_being_timed() -> None:
     probe(breaker, 5.0)
     breaker.note_success(started_s=5.0, now_s=6.0)
     for _ in range(CONSECUTIVE):
-        breaker.note_fault(started_s=7.0, now_s=13.0)
+        breaker.note_fault("down", "a call", started_s=7.0, now_s=13.0)
     assert breaker.outage_s(13.0) is None
 
 
@@ -155,7 +172,11 @@ def test_nothing_but_refusals_for_too_long_is_an_outage() -> None:
     assert breaker.outage_s(12.0) == 12.0
 
 
-@given(st.lists(st.sampled_from(["fault", "loading", "refused", "ok", "wait", "mute"])))
+@given(
+    st.lists(
+        st.sampled_from(["down", "fault", "loading", "refused", "ok", "wait", "mute"])
+    )
+)
 def test_it_never_holds_for_ever_unless_a_probe_is_under_way(steps: list[str]) -> None:
     breaker, now_s = Breaker(max_outage_s=1e9), 0.0
     for step in steps:
@@ -167,9 +188,8 @@ def test_it_never_holds_for_ever_unless_a_probe_is_under_way(steps: list[str]) -
         if hold_s == 0.0 and breaker.note_start(now_s):
             assert breaker.hold_s(now_s) == inf
             breaker.note_probe_left(now_s)
-        if step in ("fault", "loading"):
-            is_certain = step == "loading"
-            breaker.note_fault(started_s=now_s, now_s=now_s, is_certain=is_certain)
+        if step in ("down", "fault", "loading"):
+            breaker.note_fault(step, "a call", started_s=now_s, now_s=now_s)
         elif step == "refused":
             breaker.note_refused(started_s=now_s, now_s=now_s)
         elif step == "ok":

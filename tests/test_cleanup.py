@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cleanup import delete_run_folder, old_run_folders
 from pipeline.errors import SettingsError, StorageError
-from pipeline.llm.journal import Journal
-from pipeline.run_folder import RunFolder
+from pipeline.store.cleanup import delete_run_folder, old_run_folders
+from pipeline.store.journal import Journal
+from pipeline.store.run_folder import RunFolder
 
 TODAY = date(2026, 3, 31)
 OLD_DAY = date(2026, 1, 31)

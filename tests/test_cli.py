@@ -143,7 +143,7 @@ def test_two_runs_with_one_output_leave_two_folders(
         {"habit": "refuses_schema", "refuses_json_object": True},
         {"habit": "ignores_schema"},
     ],
-    ids=repr,
+    ids=lambda habits: "-".join(sorted(habits)),  # the order of a set is chance
 )
 def test_a_server_s_habits_change_nothing_of_the_result(
     cli: Cli, server: LoopbackLLM, habits: dict[str, Any]
@@ -396,8 +396,10 @@ def test_old_runs_are_deleted_after_asking_or_with_yes(
     run.mkdir(parents=True)
     header = {"program": "post_generator", "version": 1, "name": "old"}
     (run / "run.json").write_text(json.dumps(header))
-    monkeypatch.setattr("builtins.input", lambda _question: "n")
-    assert "nothing was deleted" in cli("--cleanup-old", 30).out
+    monkeypatch.setattr("builtins.input", lambda: "n")
+    ran = cli("--cleanup-old", 30)
+    assert "nothing was deleted" in ran.out
+    assert ran.err == "delete these 1 folders? [y/N] "
     assert run.exists()
     ran = cli("--cleanup-old", 30, "--yes")
     assert (ran.code, run.exists()) == (0, False)

@@ -15,14 +15,21 @@ from pipeline.errors import (
     Unreachable,
     UnreadableReply,
 )
-from pipeline.llm.call import CallOptions, Reply, record_name, strict_schema
+from pipeline.llm.call import Call, CallOptions, Reply, record_name, strict_schema
 from pipeline.llm.client import ChatClient
-from pipeline.llm.journal import Journal
 from pipeline.llm.ledger import Ledger
 from pipeline.llm.retry import RetryPolicy
 from pipeline.metrics import PipelineMetrics
-from tests.fakes import Clients, OpenGate, Verdict, asking
-from tests.loopback_llm import ChatRequest, Fault, Faults, Habit, LoopbackLLM
+from pipeline.store.journal import Journal
+from tests.fakes import Clients, OpenLimit, Verdict, asking
+from tests.loopback_llm import (
+    ChatRequest,
+    Fault,
+    Faults,
+    Habit,
+    LoopbackLLM,
+    RawReply,
+)
 
 
 def a_text(client: ChatClient, item: str = "1", **options: Any) -> Any:
@@ -169,6 +176,95 @@ def test_a_cut_off_form_is_not_asked_a_third_time(client_of: Clients) -> None:
         assert server.state().hits == 2
 
 
+def test_a_form_cut_off_without_a_limit_of_ours_is_asked_again(
+    client_of: Clients,
+) -> None:
+    with LoopbackLLM(faults=Faults(script=["length"]), keep_bodies=True) as server:
+        a_verdict(client_of(server))
+        seeds = [body["seed"] for body in bodies(server)]
+    assert len(set(seeds)) == 2
+
+
+def test_the_larger_limit_is_remembered_for_the_texts_that_follow(
+    client_of: Clients,
+) -> None:
+    with LoopbackLLM(obeys_max_tokens=True, keep_bodies=True) as server:
+        client = client_of(server)
+        for item in "123":
+            assert not a_text(client, item, max_tokens=70).is_cut_off
+        assert [body["max_tokens"] for body in bodies(server)] == [70, 140, 140, 140]
+
+
+def test_a_limit_that_was_no_help_is_not_remembered(client_of: Clients) -> None:
+    with LoopbackLLM(faults=Faults(always="length"), keep_bodies=True) as server:
+        client = client_of(server)
+        for item in "12":
+            assert a_text(client, item, max_tokens=20).is_cut_off
+        assert [body["max_tokens"] for body in bodies(server)] == [20, 40, 20, 40]
+
+
+def nothing_but_thinking(needs: float) -> list[RawReply]:
+    """What a thinking model answers that ran out of tokens."""
+    message = {"content": "", "reasoning": "hm"}
+    body = {"choices": [{"message": message, "finish_reason": "length"}]}
+    return [RawReply(200, json.dumps(body))] * int(needs)
+
+
+def test_thinking_that_used_the_limit_up_gets_more_and_is_no_fault(
+    client_of: Clients,
+) -> None:
+    faults = Faults(script=nothing_but_thinking(1))
+    with LoopbackLLM(faults=faults, keep_bodies=True) as server:
+        limit = OpenLimit()
+        assert a_text(client_of(server, limit=limit), max_tokens=300).text
+        assert server.state().hits == 2
+    assert [seen.kind for seen in limit.seen] == ["ok", "ok"]
+    assert limit.naps == []
+
+
+@pytest.mark.parametrize(("limit", "requests"), [(300, 2), (None, 4)])
+def test_thinking_that_takes_twice_the_limit_too_is_given_up_with_what_to_do(
+    limit: int | None, requests: int, client_of: Clients
+) -> None:
+    with LoopbackLLM(faults=Faults(script=nothing_but_thinking(9))) as server:
+        with pytest.raises(UnreadableReply, match="raise --max-tokens"):
+            a_text(client_of(server), max_tokens=limit)
+        assert server.state().hits == requests
+
+
+def test_a_schema_that_is_passed_over_is_shown_in_the_prompt(
+    client_of: Clients,
+) -> None:
+    def answer(request: ChatRequest) -> str | None:
+        asked = str(request.body["messages"][-1]["content"])
+        return None if "JSON schema verdict:" in asked else "I like it."
+
+    lines: list[str] = []
+    with LoopbackLLM(answer=answer, keep_bodies=True) as server:
+        client = client_of(server, say=lines.append)
+        a_verdict(client)
+        a_verdict(client, "2")
+        asked = bodies(server)
+    assert len(asked) == 3
+    assert ["response_format" in body for body in asked] == [True, False, False]
+    assert "JSON schema verdict:" in asked[2]["messages"][-1]["content"]
+    assert len(lines) == 1
+
+
+def test_one_answer_in_prose_says_nothing_of_a_server_that_heeds_schemas(
+    client_of: Clients,
+) -> None:
+    replies = iter(['{"word": "x", "mark": 2}', "I like it."])
+    with LoopbackLLM(answer=lambda _r: next(replies, None), keep_bodies=True) as server:
+        client = client_of(server)
+        for item in "123":
+            a_verdict(client, item)
+        shown = [
+            "JSON schema" in body["messages"][-1]["content"] for body in bodies(server)
+        ]
+    assert shown == [False, False, True, False]
+
+
 def test_without_a_limit_of_ours_a_cut_off_text_is_kept(client_of: Clients) -> None:
     with LoopbackLLM(faults=Faults(always="length")) as server:
         assert a_text(client_of(server)).is_cut_off
@@ -202,27 +298,42 @@ def test_tokens_that_no_server_counted_are_marked(client_of: Clients) -> None:
 
 
 def test_a_server_that_stays_down_is_asked_five_times(client_of: Clients) -> None:
-    gate = OpenGate()
+    limit = OpenLimit()
     with LoopbackLLM(faults=Faults(always="500")) as server:
         with pytest.raises(Unreachable, match="answered 500"):
-            a_text(client_of(server, gate=gate))
+            a_text(client_of(server, limit=limit))
         assert server.state().hits == 5
-    assert len(gate.naps) == 4
+    assert len(limit.naps) == 4
 
 
 def test_an_outage_is_not_held_against_a_call(client_of: Clients) -> None:
     with LoopbackLLM(faults=Faults(script=["503"] * 12)) as server:
-        a_text(client_of(server, gate=OpenGate(is_out=True)))
+        a_text(client_of(server))
         assert server.state().hits == 13
 
 
-def test_a_rate_limit_waits_as_the_gate_says_and_is_no_attempt(
+def test_why_a_call_waits_is_told_with_the_call(client_of: Clients) -> None:
+    told: list[tuple[str, str, str, float]] = []
+
+    def on_wait(call: Call, reason: str, seconds: float) -> None:
+        told.append((call.stage, call.item_id, reason, seconds))
+
+    with LoopbackLLM(faults=Faults(script=["429"] * 2)) as server:
+        a_text(client_of(server, limit=OpenLimit(wait_s=3.0), on_wait=on_wait))
+    said = "the server answered 429: Rate limit reached"
+    assert told == [
+        ("generate", "1", said, 3.0),
+        ("generate", "1", f"{said}, try 2", 3.0),
+    ]
+
+
+def test_a_rate_limit_waits_as_the_limit_says_and_is_no_attempt(
     client_of: Clients,
 ) -> None:
-    gate = OpenGate(wait_s=3.0)
+    limit = OpenLimit(wait_s=3.0)
     with LoopbackLLM(faults=Faults(script=["429"] * 9)) as server:
-        a_text(client_of(server, gate=gate))
-    assert gate.naps == [3.0] * 9
+        a_text(client_of(server, limit=limit))
+    assert limit.naps == [3.0] * 9
 
 
 def test_the_refusal_of_one_item_leaves_the_others(client_of: Clients) -> None:
@@ -247,7 +358,7 @@ def test_a_wrong_key_is_one_clear_line(client_of: Clients) -> None:
 def test_a_run_that_is_stopped_during_a_wait_stops_the_call(
     client_of: Clients, tmp_path: Path
 ) -> None:
-    class Stopped(OpenGate):
+    class Stopped(OpenLimit):
         def sleep(self, seconds: float, /) -> None:
             raise RunStopped(f"stopped before {seconds:.0f} s")
 
@@ -256,11 +367,12 @@ def test_a_run_that_is_stopped_during_a_wait_stops_the_call(
         LoopbackLLM(faults=Faults(always="500")) as server,
         Journal.open(path) as journal,
     ):
-        client = client_of(server, gate=Stopped(), ledger=Ledger(journal=journal))
+        client = client_of(server, limit=Stopped(), ledger=Ledger(journal=journal))
         with pytest.raises(RunStopped):
             a_text(client)
         assert server.state().hits == 1
-    assert path.read_bytes() == b""
+    with Journal.open(path) as journal:
+        assert journal.replayable == 0
 
 
 def test_the_same_run_seed_sends_the_same_requests(client_of: Clients) -> None:
@@ -309,7 +421,7 @@ def test_a_client_knows_its_presets_by_name(client_of: Clients) -> None:
     with LoopbackLLM() as server:
         client = client_of(server, words=300)
         assert client.preset().words == 300
-        assert (client.model("test"), client.lane()) == ("m", "open")
+        assert (client.model("test"), client.endpoint()) == ("m", "open")
 
 
 def test_the_names_of_records_are_those_of_their_schemas() -> None:
@@ -393,16 +505,44 @@ def test_a_call_that_failed_is_asked_again_on_resume(
         journal.close()
 
 
-def test_a_cut_off_text_is_not_replayed(tmp_path: Path, client_of: Clients) -> None:
+def test_a_cut_off_text_that_was_used_is_replayed_as_such(
+    tmp_path: Path, client_of: Clients
+) -> None:
     path = tmp_path / "calls.jsonl"
     with LoopbackLLM(faults=Faults(script=["length"])) as server:
         client, _, journal = journalled(server, path, client_of)
-        assert a_text(client).is_cut_off
+        before = a_text(client)
+        assert before.is_cut_off
         journal.close()
         client, _, journal = journalled(server, path, client_of)
-        assert not a_text(client).is_cut_off
-        assert server.state().hits == 2
+        assert a_text(client) == before
+        assert server.state().hits == 1
         journal.close()
+
+
+@pytest.mark.parametrize("reason", ["eos", "end_turn"])
+def test_an_answer_with_any_reason_is_replayed(
+    tmp_path: Path, client_of: Clients, reason: str
+) -> None:
+    path = tmp_path / "calls.jsonl"
+    with LoopbackLLM(finish_reason=reason) as server:
+        for _ in range(2):
+            client, _, journal = journalled(server, path, client_of)
+            assert not a_text(client).is_cut_off
+            journal.close()
+        assert server.state().hits == 1
+
+
+def test_how_long_a_text_may_be_is_no_part_of_its_key(
+    tmp_path: Path, client_of: Clients
+) -> None:
+    path = tmp_path / "calls.jsonl"
+    with LoopbackLLM() as server:
+        for words in (None, 60):
+            client, _, journal = journalled(server, path, client_of)
+            a_text(client, words=words)
+            journal.close()
+        assert server.state().hits == 1
 
 
 def test_a_run_does_not_answer_itself(tmp_path: Path, client_of: Clients) -> None:

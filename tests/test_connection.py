@@ -6,17 +6,26 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
 from pipeline.errors import EndpointRejected, ItemRejected, SettingsError
-from pipeline.llm.abilities import OBJECT, PROMPT, SCHEMA, Abilities
 from pipeline.llm.call import Call, CallOptions, Request, strict_schema
-from pipeline.llm.connection import Connection, Endpoint
+from pipeline.llm.capabilities import OBJECT, SCHEMA
+from pipeline.llm.connection import Connection
 from pipeline.llm.outcome import Kind
-from pipeline.llm.presets import Preset
-from tests.fakes import FAILSAFE_S, KEY, OpenGate, Verdict, asking, connection_to
+from pipeline.models.presets import Preset
+from tests.fakes import (
+    FAILSAFE_S,
+    KEY,
+    OpenLimit,
+    Verdict,
+    asking,
+    attempted,
+    connection_to,
+)
 from tests.loopback_llm import Faults, LoopbackLLM, RawReply
 
 
@@ -34,6 +43,14 @@ def a_request(*, item: str = "1", **changed: Any) -> Request:
     return replace(request, **changed)
 
 
+def a_text(*, item: str = "1") -> Request:
+    """The first request of a call that asks for a text."""
+    call = Call(
+        stage="generate", item_id=item, messages=asking(), options=CallOptions()
+    )
+    return Request(call=call, seed=7, temperature=0.5, max_tokens=50, extra_body={})
+
+
 @contextmanager
 def served(**behaviour: Any) -> Iterator[tuple[LoopbackLLM, Connection]]:
     with (
@@ -44,10 +61,12 @@ def served(**behaviour: Any) -> Iterator[tuple[LoopbackLLM, Connection]]:
 
 
 def settled(connection: Connection, request: Request) -> list[Kind]:
-    """What came of each attempt, until one is no step-down."""
+    """What came of each attempt, until one is no step-down; an answer is learnt from."""
     kinds: list[Kind] = []
     while len(kinds) < 12 and kinds[-1:] in ([], [Kind.STEP_DOWN]):
-        kinds.append(connection.attempt(request)[0].kind)
+        kinds.append(attempted(connection, request).outcome.kind)
+    if kinds[-1] is Kind.OK:
+        connection.learn(request, is_whole=True)
     return kinds
 
 
@@ -108,6 +127,17 @@ def test_a_refused_parameter_is_dropped_and_the_drop_remembered(name: str) -> No
         assert name not in bodies(server)[-1]
 
 
+def test_a_refused_stream_is_asked_plainly_and_says_so() -> None:
+    faults = Faults(script=[refusal("Unsupported parameter: 'stream'")])
+    with served(faults=faults) as (server, connection):
+        assert settled(connection, a_request()) == [Kind.STEP_DOWN, Kind.OK]
+        first, last = bodies(server)
+    assert first["stream"] is True
+    assert first["stream_options"] == {"include_usage": True}
+    assert last["stream"] is False  # some servers stream where nothing is said
+    assert "stream_options" not in last
+
+
 def test_a_refused_max_tokens_goes_under_its_other_name() -> None:
     with served(refuses={"max_tokens"}) as (server, connection):
         assert settled(connection, a_request()) == [Kind.STEP_DOWN, Kind.OK]
@@ -134,17 +164,107 @@ def test_stepping_down_ends_whatever_a_preset_adds(extra_body: dict[str, Any]) -
     assert not set(body) & refuses
 
 
-def test_calls_that_were_refused_together_step_down_once() -> None:
-    abilities = Abilities()
-    for _ in range(8):
-        abilities.give_up("response_format", form=SCHEMA)
-        abilities.give_up("max_tokens", form=SCHEMA)
-    assert abilities.form == OBJECT
-    assert abilities.taken({"max_tokens": 5}) == {"max_completion_tokens": 5}
-    abilities.give_up("response_format", form=OBJECT)
-    assert abilities.form == PROMPT
-    abilities.give_up("response_format", form=SCHEMA)  # late: it was sent long ago
-    assert abilities.form == PROMPT
+def test_what_one_call_was_refused_holds_for_others_only_once_it_was_answered() -> None:
+    lines: list[str] = []
+    with (
+        LoopbackLLM(keep_bodies=True, refuses={"seed"}) as server,
+        closing(connection_to(server, say=lines.append)) as connection,
+    ):
+        first, second = a_request(), a_request(item="2")
+        assert attempted(connection, first).outcome.kind is Kind.STEP_DOWN
+        assert attempted(connection, second).outcome.kind is Kind.STEP_DOWN
+        assert not lines
+        assert settled(connection, first) == [Kind.OK]
+        assert settled(connection, second) == [Kind.OK]
+        assert settled(connection, a_request(item="3")) == [Kind.OK]
+        sent = [set(body) for body in bodies(server)]
+    assert ["seed" in names for names in sent] == [True, True, False, False, False]
+    (line,) = lines
+    assert line.endswith("takes no seed: it is sent no more")
+
+
+def test_a_form_that_is_refused_for_one_schema_is_asked_of_the_others() -> None:
+    said = "Unsupported JSON schema fields: {'minItems'}"
+    with served(faults=Faults(script=[refusal(said)])) as (server, connection):
+        assert settled(connection, a_request()) == [Kind.STEP_DOWN, Kind.OK]
+        other = a_request(item="2")
+        other.call = replace(other.call, record_name="card")
+        for request in (a_request(item="3"), other):
+            assert settled(connection, request) == [Kind.OK]
+        last = [body["response_format"]["type"] for body in bodies(server)]
+    assert last == [SCHEMA, OBJECT, OBJECT, SCHEMA]
+
+
+def test_a_refusal_without_a_reason_costs_a_proven_schema_nothing() -> None:
+    script: list[Any] = ["ok", "400"]
+    with served(faults=Faults(script=script)) as (_, connection):
+        assert settled(connection, a_request()) == [Kind.OK]
+        assert settled(connection, a_request(item="2")) == [Kind.FATAL_ITEM]
+        assert settled(connection, a_request(item="3")) == [Kind.OK]
+
+
+def test_a_larger_limit_is_remembered_for_the_stage_that_needed_it() -> None:
+    with served() as (server, connection):
+        request = a_request()
+        assert request.enlarge_once()
+        settled(connection, request)
+        for limit in (50, 500):
+            settled(connection, a_request(max_tokens=limit))
+        other = a_request(item="2")
+        other.call = replace(other.call, stage="extract")
+        settled(connection, other)
+        limits = [body["max_tokens"] for body in bodies(server)]
+    assert limits == [100, 100, 500, 50]
+
+
+def test_a_prompt_that_was_cut_is_said_once_with_what_to_do() -> None:
+    lines: list[str] = []
+    body = {
+        "choices": [{"message": {"content": "A."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1024, "completion_tokens": 1},
+    }
+    faults = Faults(script=[RawReply(200, json.dumps(body))] * 9)
+    with (
+        LoopbackLLM(faults=faults) as server,
+        closing(connection_to(server, say=lines.append)) as connection,
+    ):
+        for size in range(1, 7):
+            request = a_text()
+            request.call = replace(request.call, messages=asking("word " * 1000 * size))
+            attempted(connection, request)
+    (line,) = lines
+    assert "OLLAMA_CONTEXT_LENGTH" in line
+
+
+def test_a_refused_system_message_stands_in_the_users() -> None:
+    with served(faults=Faults(script=[refusal("System role not supported")])) as (
+        server,
+        connection,
+    ):
+        assert settled(connection, a_request()) == [Kind.STEP_DOWN, Kind.OK]
+        (message,) = bodies(server)[-1]["messages"]
+    assert message["role"] == "user"
+    assert message["content"].startswith("You write.\n\nJudge 1.")
+
+
+def test_a_server_with_less_room_is_asked_for_that_and_it_is_said_once() -> None:
+    said = "max_tokens is too large: 50. This model supports at most 40"
+    lines: list[str] = []
+    with (
+        LoopbackLLM(
+            keep_bodies=True, faults=Faults(script=[refusal(said)] * 2)
+        ) as server,
+        closing(connection_to(server, say=lines.append)) as connection,
+    ):
+        first, second = a_request(), a_request(item="2")
+        for request in (first, second):
+            assert attempted(connection, request).outcome.kind is Kind.BUDGET
+        assert settled(connection, second) == [Kind.OK]
+        settled(connection, a_request(item="3"))
+        limits = [body["max_tokens"] for body in bodies(server)]
+    assert limits == [50, 50, 40, 40]
+    assert len(lines) == 1
+    assert "less room than --max-tokens" in lines[0]
 
 
 @pytest.mark.parametrize("fault", ["401", "quota", "404", "402", "403"])
@@ -159,7 +279,7 @@ def test_a_refused_run_costs_at_most_one_request_a_thread(fault: str) -> None:
             if number < 8:
                 together.wait(FAILSAFE_S)
             try:
-                outcome, _, _ = connection.attempt(a_request(item=str(number)))
+                outcome = attempted(connection, a_request(item=str(number))).outcome
             except EndpointRejected:
                 return True
             return outcome.kind is Kind.FATAL_RUN
@@ -170,9 +290,9 @@ def test_a_refused_run_costs_at_most_one_request_a_thread(fault: str) -> None:
 
 def test_later_calls_are_refused_with_the_servers_own_words() -> None:
     with served(faults=Faults(always="quota")) as (server, connection):
-        connection.attempt(a_request())
+        attempted(connection, a_request())
         with pytest.raises(EndpointRejected, match="exceeded your current quota"):
-            connection.attempt(a_request(item="2"))
+            attempted(connection, a_request(item="2"))
         assert server.state().hits == 1
 
 
@@ -182,7 +302,7 @@ def refusal(message: str) -> RawReply:
 
 def kinds_of(connection: Connection, count: int) -> list[Kind]:
     return [
-        connection.attempt(a_request(item=str(number)))[0].kind
+        attempted(connection, a_text(item=str(number))).outcome.kind
         for number in range(count)
     ]
 
@@ -192,7 +312,7 @@ def test_the_same_refusal_of_the_first_three_ends_the_run() -> None:
         kinds = kinds_of(connection, 3)
         assert kinds == [Kind.FATAL_ITEM, Kind.FATAL_ITEM, Kind.FATAL_RUN]
         with pytest.raises(EndpointRejected, match="answered 400: no, to every"):
-            connection.attempt(a_request())
+            attempted(connection, a_request())
         assert server.state().hits == 3
 
 
@@ -213,67 +333,89 @@ def test_no_other_row_of_refusals_ends_it(script: list[Any]) -> None:
 
 def test_a_key_that_the_server_echoes_is_not_passed_on() -> None:
     with served(api_key="another") as (_, connection):
-        outcome, _, _ = connection.attempt(a_request())
+        outcome = attempted(connection, a_request()).outcome
         assert isinstance(outcome.error, EndpointRejected)
         assert "Incorrect API key provided: [redacted]" in str(outcome.error)
         with pytest.raises(EndpointRejected) as caught:
-            connection.attempt(a_request())
+            attempted(connection, a_request())
     assert KEY not in str(caught.value)
 
 
 def test_a_key_in_an_answer_is_not_passed_on() -> None:
     with served(answer=lambda _request: f"I was told {KEY}") as (_, connection):
-        outcome, _, _ = connection.attempt(a_request())
+        outcome = attempted(connection, a_request()).outcome
     assert outcome.text == "I was told [redacted]"
 
 
 def test_a_key_is_in_no_representation() -> None:
     preset = Preset(name="p", base_url="http://127.0.0.1:1/v1", key_env="SOME_KEY")
-    endpoint = Endpoint(preset=preset, base_url=preset.base_url, api_key=KEY)
-    with closing(Connection(endpoint, OpenGate())) as connection:
-        assert KEY not in f"{endpoint!r} {preset!r} {connection!r} {vars(connection)!r}"
+    with closing(connection_to(preset.base_url, key_env="SOME_KEY")) as connection:
+        assert KEY not in f"{preset!r} {connection!r} {vars(connection)!r}"
 
 
-def test_the_gate_is_told_what_each_attempt_showed() -> None:
-    script: list[Any] = ["ok", "429", "500", "loading", "400", "length"]
-    gate = OpenGate(wait_s=1.5)
+def test_nothing_ends_while_something_else_is_under_way() -> None:
+    script: list[Any] = ["hang", *[refusal("no")] * 3]
+    with (
+        served(faults=Faults(script=script)) as (server, connection),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        pending = pool.submit(attempted, connection, a_text())
+        server.wait_for(in_flight=1)
+        kinds = kinds_of(connection, 3)
+        server.close()
+        pending.result(FAILSAFE_S)
+    assert kinds == [Kind.FATAL_ITEM] * 3
+
+
+def test_the_limit_is_told_what_each_attempt_showed() -> None:
+    script: list[Any] = ["ok", "429", "503", "500", "loading", "400", "length"]
+    limit = OpenLimit(wait_s=1.5)
     with (
         LoopbackLLM(faults=Faults(script=script, retry_after="4")) as server,
-        closing(connection_to(server, gate=gate)) as connection,
+        closing(connection_to(server, limit=limit)) as connection,
     ):
-        waits = [connection.attempt(a_request())[2] for _ in script]
-    shown = [seen.kind for seen in gate.seen]
-    assert shown == ["ok", "rate", "transient", "loading", "other", "ok"]
-    assert {seen.group for seen in gate.seen} == {"score"}
+        waits = [attempted(connection, a_text()).wait_s for _ in script]
+    shown = [seen.kind for seen in limit.seen]
+    assert shown == ["ok", "rate", "down", "fault", "loading", "other", "ok"]
     served = server.log()[0]
-    assert gate.seen[0].work == served.completion_tokens > 0
     both = served.prompt_tokens + served.completion_tokens
-    assert gate.seen[0].tokens == both  # what a quota of tokens counts
-    assert gate.seen[1].retry_after_s == 4.0
-    assert all(seen.started_s <= seen.finished_s for seen in gate.seen)
-    assert waits == [1.5] * 6
+    assert limit.seen[0].tokens == both  # what a quota of tokens counts
+    assert limit.seen[1].retry_after_s == 4.0
+    assert limit.seen[1].said == "the server answered 429: Rate limit reached."
+    assert all(seen.started_s <= seen.finished_s for seen in limit.seen)
+    assert waits == [1.5] * 7
 
 
-def test_the_place_is_given_back_before_the_gate_is_told() -> None:
-    class Watched(OpenGate):
+def test_calls_are_told_apart_and_attempts_of_one_are_not() -> None:
+    limit = OpenLimit()
+    with LoopbackLLM() as server, closing(connection_to(server, limit=limit)) as one:
+        for item in ("1", "1", "2"):
+            attempted(one, a_text(item=item))
+    first, again, other = (seen.call for seen in limit.seen)
+    assert first == again != other
+
+
+def test_the_limit_is_told_before_the_permit_is_given_back() -> None:
+    class Watched(OpenLimit):
         inside = 0
 
         @contextmanager
-        def admit(self, _group: str = "", /) -> Iterator[None]:
+        def permit(self, stage: str, /) -> Iterator[OpenLimit]:
+            assert stage == "generate"
             self.inside += 1
             try:
-                yield
+                yield self
             finally:
                 self.inside -= 1
 
         def note(self, observation: Any, /) -> float:
-            assert self.inside == 0
+            assert self.inside == 1
             return super().note(observation)
 
-    gate = Watched()
-    with LoopbackLLM() as server, closing(connection_to(server, gate=gate)) as one:
-        one.attempt(a_request())
-    assert len(gate.seen) == 1
+    limit = Watched()
+    with LoopbackLLM() as server, closing(connection_to(server, limit=limit)) as one:
+        attempted(one, a_text())
+    assert (len(limit.seen), limit.inside) == (1, 0)
 
 
 def test_the_only_model_of_a_server_is_found() -> None:
@@ -302,6 +444,65 @@ def test_without_one_model_the_variable_to_set_is_named(
         connection.find_model()
 
 
+class Lister(HTTPServer):
+    """Answers each request with the next of its replies."""
+
+    replies: list[tuple[int, bytes]]
+
+
+class Listing(BaseHTTPRequestHandler):
+    server: Lister
+
+    def do_GET(self) -> None:
+        status, body = self.server.replies.pop(0)
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def listing(*replies: tuple[int, object]) -> Iterator[str]:
+    """The URL of a server that lists models so."""
+    with Lister(("127.0.0.1", 0), Listing) as server:
+        server.replies = [(code, json.dumps(body).encode()) for code, body in replies]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+            thread.join(FAILSAFE_S)
+
+
+def test_a_server_that_loads_its_model_is_waited_for_and_it_is_said_once() -> None:
+    loading = (503, {"error": {"code": 503, "message": "Loading model"}})
+    limit = OpenLimit()
+    lines: list[str] = []
+    with (
+        listing(loading, loading, (200, {"data": [{"id": "m7"}]})) as url,
+        closing(
+            connection_to(url, model=None, limit=limit, say=lines.append)
+        ) as connection,
+    ):
+        assert connection.find_model() == "m7"
+    assert limit.naps == [2.0, 2.0]
+    assert len(lines) == 1
+
+
+def test_a_list_of_models_at_a_wrong_address_says_so() -> None:
+    said = {"error": "Unexpected endpoint or method. (GET /models)"}
+    with (
+        listing((200, said)) as url,
+        closing(connection_to(url, model=None)) as connection,
+        pytest.raises(SettingsError, match="base URL end in /v1"),
+    ):
+        connection.find_model()
+
+
 def test_a_key_that_may_not_list_models_is_refused_without_being_repeated() -> None:
     with (
         LoopbackLLM(api_key="another") as server,
@@ -324,6 +525,6 @@ def test_a_server_that_is_not_there_is_said_with_the_variable_to_set() -> None:
 
 def test_an_item_is_refused_in_the_servers_words() -> None:
     with served(faults=Faults(script=["context_openai"])) as (_, connection):
-        outcome, _, _ = connection.attempt(a_request())
+        outcome = attempted(connection, a_request()).outcome
     assert isinstance(outcome.error, ItemRejected)
     assert "maximum context length is 4096 tokens" in str(outcome.error)

@@ -1,13 +1,12 @@
 """How much of the article came from each draft."""
 
-import threading
-
 import pytest
 from hypothesis import given
 
-from pipeline.grounding.contributions import Shares, contributions
+from pipeline.grounding.paragraphs import Shares, contributions
 from pipeline.records import ArticleCandidate
-from tests.stage_fakes import ARTICLES, DRAFT, FAILSAFE_S, TEXTS
+from tests.growth import assert_one_pass
+from tests.stage_fakes import ARTICLES, DRAFT, TEXTS
 
 ONE = "one two three four five six"
 
@@ -63,12 +62,6 @@ def test_shares_sum_to_one(article: str, one: str, other: str) -> None:
     assert all(0 <= share <= 1 for share in shares)
 
 
-@pytest.mark.parametrize("text", ["a " * 500_000, "ab c " * 200_000, "x" * 1_000_000])
-def test_a_megabyte_takes_one_pass(text: str) -> None:
-    def share() -> None:
-        contributions(text, {1: text, 2: text})
-
-    sharing = threading.Thread(target=share, daemon=True)
-    sharing.start()
-    sharing.join(FAILSAFE_S)
-    assert not sharing.is_alive()
+@pytest.mark.parametrize("part", ["a ", "ab c ", "x"])
+def test_words_without_end_take_one_pass(part: str) -> None:
+    assert_one_pass(lambda text: contributions(text, {1: text, 2: text}), part)

@@ -11,8 +11,8 @@ import pytest
 
 import post_generator
 from pipeline.llm import ledger
-from pipeline.llm.journal import Journal
-from pipeline.llm.journal_file import write_all
+from pipeline.store.journal import Journal
+from pipeline.store.journal_file import write_all
 from tests.cli_fakes import Cli
 from tests.loopback_llm import ChatRequest, LoopbackLLM
 from tests.process_runs import SMALL, outputs, repeated, resumed
@@ -71,7 +71,7 @@ def refused_after(count: int, code: int, real: Any) -> Any:
     return refuse
 
 
-WRITES = {"pipeline.llm.journal.write_all": write_all, "os.fsync": os.fsync}
+WRITES = {"pipeline.store.journal.write_all": write_all, "os.fsync": os.fsync}
 
 
 @pytest.mark.parametrize("flags", [SEQUENTIAL, PARALLEL], ids=["one", "many"])

@@ -1,19 +1,31 @@
 """The plan of a run: calls that are made when nothing fails, and what they cost."""
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from pipeline.estimate import (
+from parallel.progress import ProgressBoard
+from pipeline.errors import ItemRejected, PipelineError
+from pipeline.front.estimate import (
     estimate,
     later_calls,
     planned_calls,
     remaining_after_failure,
     total,
 )
-from pipeline.llm.choice import Choice
-from pipeline.llm.presets import BUILTIN_PRESET, Preset, Price
+from pipeline.job import job_from
+from pipeline.models.presets import BUILTIN_PRESET, Preset, Price
+from pipeline.models.run_models import Choice
+from pipeline.run import draft_and_judge, run_pipeline
 from pipeline.settings import Settings
+from pipeline.work import Item, Watch
+from tests.loopback_service import chance_of
+from tests.stage_fakes import FULL, SEEDS, Asked, Kept, stand
 
 PRICED = Preset(
     name="priced", base_url="http://x/v1", price=Price(input=1e6, output=1e6)
@@ -138,9 +150,84 @@ def test_judges_share_the_votes_in_turn() -> None:
     assert shared.cost == alone.cost / 3
 
 
-def test_a_failed_item_takes_its_later_work_away() -> None:
-    run, pairs = of_a_run(votes=3), of_a_run(scoring_mode="pairwise")
-    assert remaining_after_failure("generate", run) == {"extract": 1, "score": 3}
-    assert remaining_after_failure("extract", run) == {"score": 3}
-    assert remaining_after_failure("score", run) == {}
-    assert remaining_after_failure("extract", pairs) == {"score": 0}
+DRAFT, CARD = Item("generate", "candidate 1"), Item("extract", "card 1")
+THE_REST = {"select": 1, "synthesize": 1, "validate": 1, "gate": 4}
+
+
+@pytest.mark.parametrize(
+    ("item", "failed", "votes", "pairs"),
+    [
+        (DRAFT, {}, {"extract": 1, "score": 3}, {"extract": 1, "score": 6}),
+        (CARD, {}, {"score": 3}, {"score": 6}),
+        (CARD, {"generate": 1}, {"score": 3}, {"score": 4}),
+        # One card alone is not chosen from: there is no article to be judged.
+        (
+            CARD,
+            {"generate": 1, "extract": 1},
+            {"extract": 1, "score": 6, **THE_REST},
+            {"score": 2, **THE_REST},
+        ),
+        (CARD, {"generate": 2, "extract": 1}, {"score": 3}, {}),
+        (Item("extract", "card 5"), {}, {"score": 3}, {}),  # of the article
+        (Item("synthesize", "attempt 2"), {}, {}, {}),
+        (Item("score", "vote 1 on card 1"), {}, {}, {}),
+    ],
+)
+def test_a_failed_item_takes_its_later_work_away(
+    item: Item, failed: dict[str, int], votes: dict[str, int], pairs: dict[str, int]
+) -> None:
+    lost = partial(remaining_after_failure, item, failed)
+    assert lost(of_a_run(votes=3)) == votes
+    assert lost(of_a_run(scoring_mode="pairwise")) == pairs
+
+
+def test_a_draft_that_is_not_judged_takes_nothing_away() -> None:
+    assert remaining_after_failure(DRAFT, {}, of_a_run(candidates_only=True)) == {}
+
+
+RUNS = st.fixed_dictionaries(
+    {
+        "iterations": st.integers(1, 5),
+        "scoring_mode": st.sampled_from(["absolute", "pairwise", "funnel"]),
+        "votes": st.sampled_from([1, 2, "auto"]),
+        "gate": st.booleans(),
+        "synthesis_retries": st.just(1),
+        "target_word_count": st.just(60),
+    }
+)
+LOST = st.fixed_dictionaries(
+    {stage: st.sampled_from([0.0, 0.4]) for stage in ("generate", "extract", "score")}
+    | {stage: st.sampled_from([0.0, 0.3]) for stage in ("select", "synthesize", "gate")}
+)
+
+
+@given(RUNS, LOST, SEEDS)
+@hypothesis_settings(max_examples=60)
+def test_at_the_end_of_a_run_as_many_items_are_finished_as_were_expected(
+    changed: dict[str, Any], lost: dict[str, float], seed: int
+) -> None:
+    def answer(asked: Asked) -> Any:
+        if chance_of(seed, *asked.key, asked.attempt) < lost.get(asked.stage, 0.0):
+            return ItemRejected("lost")
+        # Of other words than the blueprint's: it takes every attempt.
+        return "# Else\n\nWords." if asked.stage == "synthesize" else None
+
+    settings, client = Settings(topic="t", **changed), stand(answer).client
+    board = ProgressBoard(
+        planned_calls(settings),
+        lost_with=partial(remaining_after_failure, settings=settings),
+    )
+    watch = Watch(
+        on_started=board.note_started,
+        on_done=board.note_done,
+        on_failed=lambda stage, name, _error: board.note_failed(stage, name),
+        on_more=board.note_more,
+    )
+    job = job_from(settings, of(FULL), list)
+    judge = partial(draft_and_judge, judging=job.judging, client=client, watch=watch)
+    with suppress(PipelineError):  # not one draft
+        run_pipeline(job, judge, outputs=Kept(), client=client, watch=watch)
+    counts = {each.stage_name: each for each in board.snapshot()}
+    assert {name: c.total for name, c in counts.items()} == {
+        name: c.finished for name, c in counts.items()
+    }

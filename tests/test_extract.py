@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from pipeline.article_text import figures, units
 from pipeline.errors import ItemRejected, UnreadableReply
 from pipeline.extract import (
     LONGEST_ARTICLE_UNITS,
@@ -14,7 +13,8 @@ from pipeline.extract import (
     extract_all_article_cards,
     extract_article_card,
 )
-from pipeline.items import Watch
+from pipeline.text.article import figures, units
+from pipeline.work import Watch
 from tests.stage_fakes import ARTICLES, DRAFT, SHORT, Asked, candidate, refuse, stand
 
 LINES = len(units(DRAFT))
@@ -77,7 +77,7 @@ def test_ids_in_a_reply_are_never_read() -> None:
 
 
 @given(article=ARTICLES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_words_on_a_card_are_units_of_the_article(article: str) -> None:
     one = stand()
     card = extract_article_card(candidate(3, article), client=one.client)
@@ -94,7 +94,7 @@ def test_words_on_a_card_are_units_of_the_article(article: str) -> None:
 
 
 @given(article=ARTICLES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_words_on_a_short_card_are_units_of_the_article(article: str) -> None:
     one = stand(preset=SHORT)
     card = extract_article_card(candidate(3, article), client=one.client)

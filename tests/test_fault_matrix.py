@@ -30,8 +30,17 @@ SHOWN_BY = {
     ],
     "an outage": [
         "client::an_outage_is_not_held_against_a_call",
-        "limiter::an_outage_that_lasts_too_long_ends_every_wait_of_its_lane",
+        "limiter::an_outage_that_lasts_too_long_ends_every_wait_for_its_endpoint",
         "server_faults::an_outage_that_lasts_ends_the_run_to_be_finished_later",
+    ],
+    "one call that is never answered": [
+        "streamed_runs::one_call_that_is_never_answered_costs_its_attempts_and_no_run",
+        "breaker::one_call_that_can_never_be_answered_is_no_outage",
+    ],
+    "an answer that never ends": [
+        "streamed_runs::answers_that_never_end_are_noticed_counted_and_asked_for_again",
+        "stream::a_run_of_text_over_and_over_is_not_read_on",
+        "stream::white_space_without_end_is_not_read_on",
     ],
     "a wrong key, a spent quota": [
         "server_faults::what_ends_a_run_is_one_line_and_the_run_is_finished_later",
@@ -56,6 +65,11 @@ SHOWN_BY = {
     ],
     "a torn or damaged journal": [
         "disk_faults::a_torn_and_a_damaged_journal_cost_their_own_calls_alone",
+    ],
+    "a closed terminal (SIGHUP), a broken pipe": [
+        "streams::a_pipe_whose_reader_leaves_after_a_line_ends_no_run",
+        "streams::a_terminal_that_is_closed_ends_no_run",
+        "streams::streams_that_are_closed_or_full_end_no_run",
     ],
     "a clock set back": ["disk_faults::a_clock_that_is_set_back_changes_no_result"],
     "hostile text": [

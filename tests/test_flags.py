@@ -1,243 +1,108 @@
-"""Flags: what they make of Settings, and what bad ones get."""
+"""The declarations of flags: with Settings, with README, and with each other."""
 
-import json
-import subprocess
-import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-import post_generator
 from pipeline.errors import SettingsError
-from pipeline.flags import parse
-from pipeline.given import EXAMPLE_TOPIC, changed_settings, settings_from
+from pipeline.flag import Flag
+from pipeline.flags import FLAGS
+from pipeline.front.command_line import flags_table, meaning
 from pipeline.settings import Settings
 
-ROOT = Path(__file__).parents[1]
-FLAGS = """
---topic-file --topic --context-file --iterations --enable-synthesis
---no-enable-synthesis --candidates-only --candidates-dir --parallel --max-concurrent
---extract-concurrent --score-concurrent --seed --dry-run --max-cost --synthesis-votes
---synthesis-retries --scoring-mode --temperature --max-tokens --target-word-count
---preset --candidate-presets --list-models --models-file --retry-count --retry-delay
---timeout --output --output-root --resume --cleanup-old --verbose --quiet
---filter-think --no-filter-think --judge-presets --gate --no-gate
-"""
+README = Path(__file__).parents[1] / "README.md"
+FIELDS = {field.name: field for field in fields(Settings)}
+BY_NAME = {flag.name: flag for flag in FLAGS}
+EXAMPLE = {"N": "3", "DAYS": "3", "N|auto": "3", "S": "3", "X": "3", "T": "1"}
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder without a key in reach."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("argv", "said"),
-    [
-        (
-            ["--topic-file", "gone.md"],
-            "topic file gone.md cannot be read (No such file",
-        ),
-        (["--topic", " "], "the topic is empty; write the brief"),
-        (["--topic-file", "empty.md"], "the topic is empty; write the brief"),
-        (
-            ["--topic", "t", "--preset", "nope"],
-            "preset nope is not in the models file;",
-        ),
-        (["--topic", "t", "--candidate-presets", "builtin,nope"], "preset nope is not"),
-        (
-            ["--max-concurrent", "0"],
-            "max_concurrent must be at least 1, got 0; use --max",
-        ),
-        (
-            ["--iterations", "0"],
-            "iterations must be at least 1, got 0; use --iterations",
-        ),
-        (["--max-cost", "nan"], "max_cost must be at least 0, got nan; use --max-cost"),
-        (
-            ["--quiet", "--topic", "t", "--output", "../away"],
-            "../away",
-        ),
-        (
-            ["--topic", "t", "--models-file", "broken.yaml"],
-            "broken.yaml cannot be read at line 3",
-        ),
-        (
-            ["--list-models", "--models-file", "gone.yaml"],
-            "models file gone.yaml cannot",
-        ),
-        (["--quiet", "--topic", "t", "--candidates-dir", "bare"], "bare"),
-        (["--topic", "t", "--topic-file", "f.md"], "--topic and --topic-file are both"),
-        (
-            ["--topic", "t", "--context-file", "gone.md"],
-            "context file gone.md cannot be",
-        ),
-        (["--resume", "gone"], "gone"),
-        (["--topic", "t", "--judge-presets", "nope"], "preset nope is not in the"),
-        (["--synthesis-votes", "0"], "votes must be at least 1, got 0; use --synth"),
-    ],
-)
-def test_bad_input_gets_one_line_and_exit_code_2(
-    argv: list[str], said: str, here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (here / "empty.md").write_text("\n")
-    (here / "broken.yaml").write_text("providers:\n  a: [\n")
-    (here / "bare").mkdir()
-    assert post_generator.main(argv) == 2
-    shown = capsys.readouterr()
-    (line,) = shown.err.splitlines()
-    assert line.startswith("error: ")
-    assert said in line
-    assert ";" in line or "," in line  # rule and remedy
-    assert shown.out == ""
-    assert not (here / "outputs").exists() or not any(
-        (here / "outputs").rglob("*.json")
+def test_the_table_of_the_readme_is_the_one_that_the_declarations_make() -> None:
+    assert f"\n{flags_table()}\n" in README.read_text(encoding="utf-8"), (
+        "the flags have changed: replace the table under 'Flags' in README.md by what"
+        " this prints: python -m pipeline.front.command_line"
     )
 
 
+def test_every_field_has_its_flag_but_texts_of_files_that_flags_name() -> None:
+    fields_of_flags = {flag.field for flag in FLAGS}
+    assert FIELDS.keys() - fields_of_flags == {"context", "candidates"}
+
+
+def test_a_flag_is_declared_once() -> None:
+    names = [name for flag in FLAGS for name in flag.names]
+    assert len(names) == len(set(names))
+
+
+def test_only_these_change_how_a_run_is_made_and_nothing_that_it_asks() -> None:
+    assert {flag.keyword for flag in FLAGS if flag.asks_the_same} == {
+        *("parallel", "max_concurrent", "extract_concurrent", "score_concurrent"),
+        *("models_file", "allow_insecure", "retry_count", "retry_delay", "timeout"),
+        *("max_outage", "min_free_memory", "max_cost"),
+    }
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_a_declaration_does_not_contradict_itself(flag: Flag) -> None:
+    assert flag.name.startswith("--")
+    is_setting = flag.field in FIELDS
+    assert is_setting or not (flag.asks_the_same or flag.setting or flag.at_least)
+    assert not (flag.is_fixed and is_setting)
+    assert not (flag.can_be_off and flag.metavar)
+    assert flag.at_least is None or flag.read(EXAMPLE[flag.metavar])
+    flag.check(None)
+    for word in flag.words:
+        flag.check(flag.read(word))
+        assert word in flag.usage
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_what_a_field_has_by_default_keeps_the_rule(flag: Flag) -> None:
+    if flag.field in FIELDS and flag.field != "topic":
+        flag.check(FIELDS[flag.field].default)
+
+
+@pytest.mark.parametrize("flag", [f for f in FLAGS if f.at_least], ids=lambda f: f.name)
+def test_a_remedy_is_a_value_that_would_do(flag: Flag) -> None:
+    assert flag.at_least is not None
+    least, remedy = flag.at_least
+    value = flag.read(remedy.split()[0].rstrip(","))
+    flag.check(value)
+    flag.check(least)
+    with pytest.raises(SettingsError, match=f"got .*; use {flag.name} {remedy}"):
+        flag.check(least - 1)
+
+
 @pytest.mark.parametrize(
-    "argv",
+    ("name", "shown"),
     [
-        ["--scoring-mode", "best"],
-        ["--max-concurrent", "two"],
-        ["--synthesis-votes", "many"],
-        ["--synthesis-votes", "2.5"],
-        ["--synthesis-votes", "Auto"],
-        ["--no-judge-presets"],
-        ["--frobnicate"],
+        ("--max-concurrent", "calls in flight of the whole run (5)"),
+        ("--max-outage", "longest outage of an endpoint to wait out, seconds (900)"),
+        ("--gate", "compare the article with the best draft, deliver the better (on)"),
+        ("--topic", "the brief itself"),
+        ("--candidates-only", "stop when the drafts are there"),
+        ("--output-root", "where run folders go (outputs)"),
     ],
 )
-def test_flags_that_are_none_get_exit_code_2(
-    argv: list[str], capsys: pytest.CaptureFixture[str]
+def test_a_default_is_that_of_the_field_unless_more_is_to_say(
+    name: str, shown: str
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        parse(argv)
-    assert caught.value.code == 2
-    assert argv[-1] in capsys.readouterr().err
-
-
-def test_votes_that_are_no_number_get_the_rule_in_one_line(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with pytest.raises(SystemExit):
-        parse(["--synthesis-votes", "many"])
-    assert "must be a number or auto, got many" in capsys.readouterr().err
-
-
-def test_without_a_topic_the_example_is_used() -> None:
-    assert settings_from(parse([])).topic == EXAMPLE_TOPIC.read_text(encoding="utf-8")
-    assert settings_from(parse(["--topic", "t"])).topic == "t"
+    assert meaning(BY_NAME[name]) == shown
 
 
 @pytest.mark.parametrize(
-    ("argv", "synthesis", "iterations"),
+    ("name", "text", "value"),
     [
-        ([], False, 1),
-        (["--parallel"], True, 5),
-        (["--enable-synthesis"], True, 5),
-        (["--parallel", "--no-enable-synthesis"], False, 1),
-        (["--parallel", "--iterations", "12"], True, 12),
+        ("--iterations", "7", 7),
+        ("--timeout", "1e2", 100.0),
+        ("--synthesis-votes", "auto", "auto"),
+        ("--synthesis-votes", "4", 4),
+        ("--judge-presets", " a,b ,,c", ("a", "b", "c")),
+        ("--topic", "7", "7"),
     ],
 )
-def test_synthesis_and_drafts_follow_the_way_of_the_run(
-    argv: list[str], synthesis: bool, iterations: int
+def test_the_name_of_a_value_says_how_it_is_read(
+    name: str, text: str, value: object
 ) -> None:
-    settings = settings_from(parse(["--topic", "t", *argv]))
-    assert (settings.synthesis, settings.iterations) == (synthesis, iterations)
-
-
-def test_every_flag_reaches_its_setting(tmp_path: Path) -> None:
-    (tmp_path / "voice.md").write_text("Be brief.\r\n\0")
-    argv = ["--topic", "t", "--synthesis-votes", "4", "--retry-delay", "0.5"]
-    argv += ["--timeout", "9", "--candidate-presets", "a, b,", "--seed", "7"]
-    argv += ["--context-file", str(tmp_path / "voice.md"), "--no-filter-think"]
-    argv += ["--scoring-mode", "pairwise", "--max-cost", "1.5", "--verbose"]
-    settings = settings_from(parse(argv))
-    assert (settings.votes, settings.retry_delay_s, settings.timeout_s) == (4, 0.5, 9.0)
-    assert settings.candidate_presets == ("a", "b")
-    assert settings.context == ("Be brief.\n",)
-    assert (settings.seed, settings.max_cost) == (7, 1.5)
-    assert (settings.filter_think, settings.scoring_mode) == (False, "pairwise")
-
-
-@pytest.mark.parametrize(
-    ("argv", "name", "value"),
-    [
-        ([], "votes", 3),
-        (["--synthesis-votes", "auto"], "votes", "auto"),
-        (["--synthesis-votes", "12"], "votes", 12),
-        ([], "gate", True),
-        (["--gate"], "gate", True),
-        (["--no-gate"], "gate", False),
-        ([], "judge_presets", ()),
-        (["--judge-presets", "a"], "judge_presets", ("a",)),
-        (["--judge-presets", " a,b ,,c"], "judge_presets", ("a", "b", "c")),
-        ([], "scoring_mode", "absolute"),
-        (["--scoring-mode", "funnel"], "scoring_mode", "funnel"),
-    ],
-)
-def test_how_to_judge_reaches_the_settings_and_a_resumed_run(
-    argv: list[str], name: str, value: object
-) -> None:
-    assert getattr(settings_from(parse(["--topic", "t", *argv])), name) == value
-    changed = changed_settings(parse(["--resume", "d", *argv]))
-    assert changed == ({name: value} if argv else {})
-
-
-@pytest.mark.parametrize("votes", [4, "auto"])
-def test_how_to_judge_is_kept_for_a_resume(votes: object) -> None:
-    argv = ["--topic", "t", "--synthesis-votes", str(votes), "--no-gate"]
-    argv += ["--judge-presets", "a,b", "--scoring-mode", "funnel"]
-    settings = settings_from(parse(argv))
-    kept = json.loads(json.dumps(settings.as_dict()))
-    assert Settings.from_dict(kept) == settings
-    assert settings.votes == votes
-
-
-def test_only_what_was_given_changes_a_resumed_run() -> None:
-    assert changed_settings(parse(["--resume", "d"])) == {}
-    given = parse(["--resume", "d", "--max-concurrent", "2", "--quiet"])
-    assert changed_settings(given) == {"max_concurrent": 2}
-
-
-def test_a_topic_in_bytes_that_are_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "b").write_bytes(b"\xff\xfe")
-    with pytest.raises(SettingsError, match="is not UTF-8 at byte 0"):
-        settings_from(parse(["--topic-file", str(tmp_path / "b")]))
-
-
-def test_a_flag_is_never_guessed_from_its_beginning() -> None:
-    with pytest.raises(SystemExit):
-        parse(["--max-conc", "3"])
-
-
-def test_help_names_every_flag_and_loads_nothing_heavy() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "post_generator.py", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert set(FLAGS.split()) <= set(done.stdout.replace(",", " ").split())
-    assert "examples:" in done.stdout
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    heavy = {"openai", "pydantic", "tqdm", "yaml", "httpx2", "tenacity", "json_repair"}
-    assert "pipeline.flags" in imported
-    assert not imported & heavy
-
-
-@pytest.mark.parametrize(
-    "argv", [["--output", "x"], ["--output-root", "y"], ["--candidates-dir", "z"]]
-)
-def test_what_a_resumed_run_cannot_follow_is_refused_and_not_passed_over(
-    argv: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert post_generator.main(["--resume", "d", *argv]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert " ".join(argv) in line
-    assert "--resume" in line
+    read = BY_NAME[name].read(text)
+    assert (read, type(read)) == (value, type(value))

@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallel import flow
-from parallel.concurrency import Concurrency
 from parallel.errors import ThreadSafeErrorCollector
-from pipeline import sequential
-from pipeline.candidates import candidate_plans, plans_from_texts
+from parallel.stage import Concurrency
+from pipeline import run as sequential
 from pipeline.errors import EndpointRejected, ItemRejected, PipelineError
-from pipeline.items import Watch
+from pipeline.generate import candidate_plans, plans_from_texts
 from pipeline.job import Job
-from pipeline.judging.ballots import cast_one_by_one
 from pipeline.judging.panel import Judge, Panel
-from pipeline.judging.rounds import Judging
+from pipeline.judging.questions import ask_one_by_one
+from pipeline.judging.schemes import Judging
 from pipeline.records import ArticleCandidate, CandidatePlan, FailedItem
 from pipeline.run import run_pipeline
+from pipeline.work import Watch
 from tests.loopback_service import chance_of
 from tests.stage_fakes import (
     BRIEF,
@@ -32,14 +32,13 @@ from tests.stage_fakes import (
     SEEDS,
     SHORT,
     Asked,
-    Crowd,
     Kept,
     Scripted,
-    drawn_order,
     refuse,
     stand,
     usual,
 )
+from tests.task_fakes import Crowd, drawn_order, limited
 
 STAGES = ("generate", "extract", "score", "gate")
 WRITER_BRIEF = replace(BRIEF, words=60)
@@ -78,15 +77,15 @@ CASES = st.builds(
     is_short=st.booleans(),
 )
 LIMITS = st.builds(
-    Concurrency,
-    max_in_flight=st.integers(1, 12),
-    stage_limits=st.dictionaries(st.sampled_from(STAGES), st.integers(1, 6)),
+    limited,
+    st.integers(1, 12),
+    st.dictionaries(st.sampled_from(STAGES), st.integers(1, 6)),
 )
 
 Way = Callable[..., Any]
 
 
-def files(case: Case, way: Way, cast: Way = cast_one_by_one) -> dict[str, str]:
+def files(case: Case, way: Way, ask: Way = ask_one_by_one) -> dict[str, str]:
     """What a whole run leaves behind, or the line that it ends with."""
     main = SHORT if case.is_short else FULL
     names = [f"judge {number}" for number in range(1, case.judges)]
@@ -128,7 +127,7 @@ def files(case: Case, way: Way, cast: Way = cast_one_by_one) -> dict[str, str]:
             partial(way, judging=judging, client=one.client, watch=watch),
             outputs=kept,
             client=one.client,
-            cast=partial(cast, client=one.client, watch=watch),
+            ask=partial(ask, client=one.client, watch=watch),
             watch=watch,
         )
     except PipelineError as error:
@@ -138,7 +137,7 @@ def files(case: Case, way: Way, cast: Way = cast_one_by_one) -> dict[str, str]:
 
 
 @given(case=CASES, limits=LIMITS, order=SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_parallel_equals_sequential_in_any_order_at_any_concurrency(
     case: Case, limits: Concurrency, order: int
 ) -> None:
@@ -147,13 +146,13 @@ def test_parallel_equals_sequential_in_any_order_at_any_concurrency(
         at_once = files(
             case,
             partial(flow.draft_and_judge, concurrency=limits),
-            partial(flow.cast_at_once, concurrency=limits),
+            partial(flow.ask_at_once, concurrency=limits),
         )
     assert at_once == one_by_one
 
 
 @given(orders=st.tuples(SEEDS, SEEDS), mode=st.sampled_from(["absolute", "pairwise"]))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_the_same_requests_are_sent_in_any_order(
     orders: tuple[int, int], mode: str
 ) -> None:
@@ -179,7 +178,7 @@ def judge(
     return flow.draft_and_judge(
         plans,
         judging=Judging(mode=mode),
-        concurrency=limits or Concurrency(max_in_flight=4),
+        concurrency=limits or limited(4),
         client=client,
         watch=watch or Watch(),
     )
@@ -217,7 +216,7 @@ def test_drafts_alone_are_neither_extracted_nor_scored() -> None:
     judged = flow.draft_and_judge(
         candidate_plans(WRITER_BRIEF, iterations=3),
         judging=Judging(is_wanted=False),
-        concurrency=Concurrency(),
+        concurrency=limited(4),
         client=one.client,
     )
     assert [asked.stage for asked in one.asked] == ["generate"] * 3
@@ -235,7 +234,7 @@ def test_never_more_than_the_limit_are_in_flight_over_all_stages(mode: str) -> N
     judge(
         candidate_plans(WRITER_BRIEF, iterations=5),
         stand(answer).client,
-        limits=Concurrency(max_in_flight=3),
+        limits=limited(3),
         mode=mode,
     )
     assert crowd.peak <= 3
@@ -251,9 +250,7 @@ def test_each_stage_keeps_its_own_limit() -> None:
     judge(
         candidate_plans(WRITER_BRIEF, iterations=6),
         stand(answer).client,
-        limits=Concurrency(
-            max_in_flight=9, stage_limits={"generate": 4, "extract": 2, "score": 3}
-        ),
+        limits=limited(9, {"generate": 4, "extract": 2, "score": 3}),
     )
     assert {name: c.peak <= c.limit for name, c in crowds.items()} == dict.fromkeys(
         crowds, True
@@ -271,7 +268,7 @@ def test_what_ends_the_run_ends_it_and_starts_nothing_more() -> None:
         judge(
             candidate_plans(WRITER_BRIEF, iterations=30),
             one.client,
-            limits=Concurrency(max_in_flight=2),
+            limits=limited(2),
             watch=watch,
         )
     assert len(one.asked) < 12

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.candidates import candidate_plans, plans_from_texts
+from pipeline.generate import candidate_plans, plans_from_texts
 from pipeline.job import Job, job_from, panel_of
 from pipeline.judging.panel import Judge
-from pipeline.llm.choice import Choice
-from pipeline.llm.presets import Preset
+from pipeline.models.presets import Preset
+from pipeline.models.run_models import Choice
 from pipeline.settings import Settings
 from tests.stage_fakes import BRIEF, FULL
 
@@ -89,10 +89,9 @@ def test_settings_reach_the_judging() -> None:
         votes="auto",
         scoring_mode="funnel",
         seed=7,
-        retry_count=2,
     ).judging
     assert (judging.votes, judging.mode, judging.seed) == ("auto", "funnel", 7)
-    assert (judging.retry_count, judging.is_wanted) == (2, True)
+    assert judging.is_wanted
     assert [judge.preset for judge in judging.panel.judges] == ["b", "c"]
 
 

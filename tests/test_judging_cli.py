@@ -43,8 +43,10 @@ presets:
 """
 
 
-@pytest.mark.parametrize("scheme", ROUNDS, ids=NAMES)
-@pytest.mark.parametrize("flags", [SEQUENTIAL, PARALLEL], ids=["one", "many"])
+@pytest.mark.parametrize(
+    ("scheme", "flags"),
+    [*((scheme, PARALLEL) for scheme in ROUNDS), (ROUNDS[0], SEQUENTIAL)],
+)
 def test_judging_in_rounds_is_resumed_without_repeating_a_call(
     cli: Cli,
     monkeypatch: pytest.MonkeyPatch,

@@ -7,31 +7,41 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import BudgetSpent, ItemRejected, PipelineError, RunStopped
+from pipeline.errors import (
+    BudgetSpent,
+    ItemRejected,
+    PipelineError,
+    RunStopped,
+    StorageError,
+)
 from pipeline.llm.call import CallOptions
 from pipeline.llm.client import ChatClient
-from pipeline.llm.journal import CallRecord, Journal
-from pipeline.llm.ledger import Answer, Finished, Ledger, Work
-from pipeline.llm.presets import Price
+from pipeline.llm.connection import Attempt
+from pipeline.llm.ledger import Ledger, Work
+from pipeline.llm.outcome import Kind, Outcome
 from pipeline.metrics import PipelineMetrics, Usage
-from tests.fakes import FAILSAFE_S, Clients, asking
+from pipeline.models.presets import Price
+from pipeline.store.journal import CallRecord, Journal, NoJournal
+from tests.fakes import FAILSAFE_S, Clients, OpenLimit, asking
 from tests.loopback_llm import Faults, LoopbackLLM
 
 A_DOLLAR_A_TOKEN = Price(input=1e6, output=1e6)
 
 
-def finished(
-    *, error: Exception | None = None, price: Price | None = A_DOLLAR_A_TOKEN
-) -> Finished:
-    return Finished(
-        key="k", stage="score", item_id="1", model="m", price=price, error=error
-    )
-
-
-def work(*, tokens: int = 1, text: str | None = "answer") -> Work:
-    done = Work()
-    done.add(Usage(prompt_tokens=tokens, completion_tokens=0), seconds=0.5)
-    done.answer = None if text is None else Answer(text, "stop")
+def work(
+    *,
+    tokens: int = 1,
+    text: str | None = "answer",
+    error: Exception | None = None,
+    price: Price | None = A_DOLLAR_A_TOKEN,
+) -> Work:
+    """A call that took one request and ended on the text or the error."""
+    usage = Usage(prompt_tokens=tokens, completion_tokens=0)
+    done = Work(key="k", stage="score", item_id="1", model="m", price=price)
+    outcome = Outcome(kind=Kind.OK, text=text or "", usage=usage)
+    done.add(Attempt(outcome=outcome, seconds=0.5, waited_s=0.2))
+    done.answer = None if text is None or error else outcome
+    done.error = error
     return done
 
 
@@ -55,17 +65,17 @@ def test_the_call_after_the_last_dollar_is_not_made(client_of: Clients) -> None:
 
 def test_no_money_makes_no_call_and_no_limit_makes_all() -> None:
     with pytest.raises(BudgetSpent):
-        Ledger(metrics=PipelineMetrics(), max_cost=0.0).check_budget()
+        Ledger(metrics=PipelineMetrics(), max_cost=0.0).check_open()
     ledger = Ledger(metrics=PipelineMetrics())
-    ledger.note_finished(finished(), work(tokens=10**9))
-    ledger.check_budget()
+    ledger.note_finished(work(tokens=10**9))
+    ledger.check_open()
 
 
 def test_money_spent_on_a_failed_call_is_spent() -> None:
     ledger = Ledger(metrics=PipelineMetrics(), max_cost=5.0)
-    ledger.note_finished(finished(error=ItemRejected("no")), work(tokens=5, text=None))
+    ledger.note_finished(work(tokens=5, error=ItemRejected("no")))
     with pytest.raises(BudgetSpent):
-        ledger.check_budget()
+        ledger.check_open()
 
 
 def test_what_a_run_paid_before_it_was_resumed_counts(
@@ -88,8 +98,8 @@ def test_what_a_run_paid_before_it_was_resumed_counts(
 def test_an_unknown_price_is_no_price_of_zero() -> None:
     metrics = PipelineMetrics()
     ledger = Ledger(metrics=metrics, max_cost=1.0)
-    ledger.note_finished(finished(price=None), work(tokens=10**9))
-    ledger.check_budget()
+    ledger.note_finished(work(tokens=10**9, price=None))
+    ledger.check_open()
     assert metrics.snapshot().total.known_cost is None
 
 
@@ -100,18 +110,19 @@ def test_no_dollar_is_lost_between_threads() -> None:
     def spend() -> None:
         start.wait(FAILSAFE_S)
         for _ in range(1000):
-            ledger.note_finished(finished(), work())
+            ledger.note_finished(work())
 
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(spend) for _ in range(8)]:
             done.result(FAILSAFE_S)
     with pytest.raises(BudgetSpent):
-        ledger.check_budget()
+        ledger.check_open()
 
 
 def test_a_call_that_sent_nothing_leaves_no_trace() -> None:
     metrics = PipelineMetrics()
-    Ledger(metrics=metrics).note_finished(finished(), Work())
+    unsent = Work(key="k", stage="score", item_id="1", model="m")
+    Ledger(metrics=metrics).note_finished(unsent)
     assert metrics.snapshot().total.calls == 0
 
 
@@ -120,7 +131,7 @@ def test_a_call_that_sent_nothing_leaves_no_trace() -> None:
     [
         (None, True),
         (ItemRejected("no"), True),
-        (RunStopped("stop"), False),
+        (RunStopped("stop"), True),
         (LookupError("a bug"), False),
     ],
 )
@@ -138,13 +149,42 @@ def test_only_what_came_to_an_end_is_written(
 
     journal: Any = Kept()
     ledger = Ledger(journal=journal, metrics=PipelineMetrics())
-    ledger.note_finished(finished(error=error), work(text="t" if not error else None))
+    ledger.note_finished(work(error=error))
     assert bool(kept) == is_written
     if kept:
         assert kept[0].ok == (error is None)
-        assert kept[0].error == (None if error is None else "no")
+        assert kept[0].error == (None if error is None else str(error))
         assert kept[0].cost == 1.0
         assert isinstance(error, PipelineError | None)
+
+
+def test_what_a_stopped_call_had_cost_counts_when_the_run_is_resumed(
+    tmp_path: Path, client_of: Clients
+) -> None:
+    class Stopped(OpenLimit):
+        def sleep(self, seconds: float, /) -> None:
+            raise RunStopped(f"stopped before {seconds:.0f} s")
+
+    path = tmp_path / "calls.jsonl"
+    with (
+        LoopbackLLM(faults=Faults(always="empty_content")) as server,
+        Journal.open(path) as journal,
+    ):
+        client = client_of(
+            server,
+            limit=Stopped(),
+            ledger=Ledger(journal=journal, metrics=PipelineMetrics()),
+            price=A_DOLLAR_A_TOKEN,
+        )
+        with pytest.raises(RunStopped):
+            a_call(client)
+        (served,) = server.log()
+    with Journal.open(path) as journal:
+        cost = served.prompt_tokens + served.completion_tokens
+        assert journal.cost_before == pytest.approx(cost)
+        assert journal.replayable == 0
+        with pytest.raises(BudgetSpent):
+            Ledger(journal=journal, max_cost=0.5).check_open()
 
 
 def test_every_attempt_of_a_failed_call_is_in_the_books(client_of: Clients) -> None:
@@ -160,3 +200,16 @@ def test_every_attempt_of_a_failed_call_is_in_the_books(client_of: Clients) -> N
     assert (total.failed, total.requests, total.retries) == (1, 5, 4)
     assert (total.prompt_tokens, total.completion_tokens) == (asked, said)
     assert total.known_cost == pytest.approx(asked + said)
+
+
+def test_after_an_answer_that_could_not_be_written_down_no_call_is_sent() -> None:
+    class FullDisk(NoJournal):
+        def record(self, _record: CallRecord) -> None:
+            raise StorageError("the disk is full")
+
+    ledger = Ledger(journal=FullDisk(), metrics=PipelineMetrics())
+    ledger.check_open()
+    with pytest.raises(StorageError, match="full"):
+        ledger.note_finished(work())
+    with pytest.raises(StorageError, match="full"):
+        ledger.check_open()

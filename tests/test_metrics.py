@@ -13,6 +13,7 @@ from pipeline.metrics import (
     PipelineMetrics,
     StageMetrics,
     Usage,
+    _Covered,
     estimated_tokens,
     estimated_usage,
     process_metrics,
@@ -107,10 +108,46 @@ def test_wall_seconds_are_the_union_of_spans(spans: list[tuple[int, int]]) -> No
 
 def test_the_speedup_is_the_seconds_of_calls_over_the_wall() -> None:
     metrics = PipelineMetrics()
-    assert metrics.snapshot().speedup is None
+    assert metrics.snapshot().total.speedup is None
     for _ in range(4):
         metrics.record_call(a_call())
-    assert metrics.snapshot().speedup == 4.0
+    assert metrics.snapshot().total.speedup == 4.0
+
+
+def test_what_calls_wait_for_their_first_piece_is_no_speedup() -> None:
+    # Four calls at a server that answers one at a time, for 2 s each.
+    total = summed(
+        *(
+            a_call(seconds=2.0 * n, waited_s=2.0 * (n - 1), ended_s=100.0 + 2 * n)
+            for n in (1, 2, 3, 4)
+        )
+    )
+    assert (total.call_seconds, total.waited_seconds) == (20.0, 12.0)
+    assert total.speedup == 1.0
+
+
+def test_spans_of_any_number_take_no_more_room() -> None:
+    metrics = PipelineMetrics()
+    for number in range(20_000):
+        metrics.record_call(a_call(seconds=1.0, ended_s=3.0 * number))
+    total = metrics.snapshot().total
+    assert (total.calls, total.wall_seconds) == (20_000, 20_000.0)
+    assert len(metrics._total._covered._spans) <= 512
+
+
+def test_a_span_that_joins_others_is_counted_once() -> None:
+    covered = _Covered()
+    for start, end in [(0, 1), (4, 5), (8, 9), (0.5, 8.5), (2, 3), (9, 9), (10, 12)]:
+        covered.add(start, end)
+    assert covered.seconds == 11.0
+
+
+def test_a_call_longer_than_what_is_remembered_counts_from_there() -> None:
+    covered = _Covered()
+    for number in range(600):
+        covered.add(2.0 * number, 2.0 * number + 1)
+    covered.add(0.0, 1200.0)
+    assert 600.0 < covered.seconds <= 1200.0
 
 
 @pytest.mark.parametrize(
@@ -159,5 +196,5 @@ def test_sums_are_written_rounded_and_complete() -> None:
     assert set(written) == {
         *("calls", "failed", "replayed", "requests", "retries", "prompt_tokens"),
         *("completion_tokens", "tokens_estimated", "cost", "call_seconds"),
-        "wall_seconds",
+        *("waited_seconds", "wall_seconds"),
     }

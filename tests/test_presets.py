@@ -10,10 +10,14 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
-from pipeline.llm.choice import choose_preset, choose_presets
-from pipeline.llm.defaults import DEFAULT_MODELS_FILE
-from pipeline.llm.models_file import ModelsFile, load_models
-from pipeline.llm.presets import BUILTIN_PRESET, Preset, Price, key_of
+from pipeline.models.presets import BUILTIN_PRESET, Preset, Price, key_of
+from pipeline.models.run_models import (
+    DEFAULT_MODELS_FILE,
+    ModelsFile,
+    choose_preset,
+    choose_presets,
+    load_models,
+)
 from pipeline.settings import Settings
 
 GOOD = """

@@ -2,21 +2,24 @@
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel.progress import ProgressBoard, ThreadSafeProgressTracker
-from parallel.progress_text import ProgressSnapshot
+from parallel.progress import (
+    STATUSES,
+    ProgressBoard,
+    ProgressSnapshot,
+    ThreadSafeProgressTracker,
+)
+from pipeline.work import Item
 
-STATUSES = ("started", "done", "failed", "skipped")
 
-
-def counts(tracker: ThreadSafeProgressTracker) -> tuple[int, int, int, int]:
+def counts(tracker: ThreadSafeProgressTracker) -> tuple[int, int, int]:
     seen = tracker.snapshot()
-    return seen.started, seen.done, seen.failed, seen.skipped
+    return seen.started, seen.done, seen.failed
 
 
 def tracker_after(*reports: tuple[object, str]) -> ThreadSafeProgressTracker:
@@ -27,32 +30,32 @@ def tracker_after(*reports: tuple[object, str]) -> ThreadSafeProgressTracker:
 
 
 def test_a_new_tracker_has_counted_nothing() -> None:
-    expected = ProgressSnapshot("score", 9, started=0, done=0, failed=0, skipped=0)
+    expected = ProgressSnapshot("score", 9, started=0, done=0, failed=0)
     assert tracker_after().snapshot() == expected
 
 
 def test_items_are_counted_by_their_latest_status() -> None:
-    reports = [(1, "started"), (1, "done"), (2, "started"), (3, "skipped")]
+    reports = [(1, "started"), (1, "done"), (2, "started")]
     tracker = tracker_after(*reports, (4, "started"), (4, "failed"))
-    assert counts(tracker) == (3, 1, 1, 1)
-    assert tracker.snapshot().finished == 3
+    assert counts(tracker) == (3, 1, 1)
+    assert tracker.snapshot().finished == 2
 
 
 def test_an_item_that_is_done_twice_counts_once() -> None:
-    assert counts(tracker_after((1, "done"), (1, "done"))) == (1, 1, 0, 0)
+    assert counts(tracker_after((1, "done"), (1, "done"))) == (1, 1, 0)
 
 
 def test_a_failure_that_is_done_later_counts_as_done() -> None:
     reports = [(1, "failed"), (1, "started"), (1, "done")]
-    assert counts(tracker_after(*reports)) == (1, 1, 0, 0)
+    assert counts(tracker_after(*reports)) == (1, 1, 0)
 
 
 def test_done_is_final() -> None:
-    assert counts(tracker_after((1, "done"), (1, "failed"))) == (1, 1, 0, 0)
+    assert counts(tracker_after((1, "done"), (1, "failed"))) == (1, 1, 0)
 
 
 def test_an_unknown_status_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="started, done, failed, skipped, got 'over'"):
+    with pytest.raises(ValueError, match="started, done, failed, got 'over'"):
         tracker_after((1, "over"))
 
 
@@ -61,8 +64,8 @@ def test_every_item_is_in_exactly_one_count(reports: list[tuple[int, str]]) -> N
     seen = tracker_after(*reports).snapshot()
     done = {item for item, status in reports if status == "done"}
     assert seen.done == len(done)
-    assert seen.started + seen.skipped == len({item for item, _ in reports})
-    assert seen.finished <= seen.started + seen.skipped
+    assert seen.started == len({item for item, _ in reports})
+    assert seen.finished <= seen.started
 
 
 def test_the_total_may_grow_and_shrink() -> None:
@@ -119,38 +122,56 @@ def test_no_report_of_many_threads_is_lost() -> None:
         thread.start()
     for thread in threads:
         thread.join(5.0)
-    assert counts(tracker) == (800, 800, 0, 0)
+    assert counts(tracker) == (800, 800, 0)
 
 
-def test_a_board_sums_its_stages_in_the_order_of_announcement() -> None:
-    board = ProgressBoard()
-    generate, score = board.tracker("generate", 2), board.tracker("score", 6)
-    generate.update_progress(1, "done")
-    score.update_progress(1, "failed")
-    score.update_progress(2, "skipped")
-    seen = board.snapshot()
-    assert [stage.stage_name for stage in seen.stages] == ["generate", "score"]
-    assert (seen.total, seen.finished, seen.failed) == (8, 3, 1)
-    assert (seen.started, seen.worked, seen.percent) == (2, 2, 37)
+def test_a_board_has_its_stages_in_the_order_of_announcement() -> None:
+    board = ProgressBoard({"generate": 2, "select": 0, "score": 6})
+    board.note_started("score", "vote 1")
+    board.note_failed("score", "vote 1")
+    board.note_done("generate", "candidate 1")
+    board.note_more([Item("select", "select")])
+    assert [str(stage) for stage in board.snapshot()] == [
+        "generate 1/2",
+        "score 1/6",
+        "select 0/1",
+    ]
 
 
 def test_a_stage_announced_again_is_the_same_and_expects_more() -> None:
-    board = ProgressBoard()
-    first = board.tracker("score", 2)
-    assert board.tracker("score", 3) is first
+    board = ProgressBoard({"score": 2})
+    first = board.tracker("score", 3)
+    assert board.tracker("score") is first
     assert first.snapshot().total == 5
 
 
-def test_a_total_is_never_below_what_has_finished() -> None:
-    board = ProgressBoard()
-    board.tracker("score").update_progress(1, "done")
-    assert (board.snapshot().total, board.snapshot().percent) == (1, 100)
+def test_no_fewer_are_expected_than_have_finished() -> None:
+    board = ProgressBoard({})
+    board.note_done("score", "vote 1")
+    assert [str(stage) for stage in board.snapshot()] == ["score 1/1"]
+
+
+def test_a_failed_item_takes_along_what_hangs_on_it() -> None:
+    asked = []
+
+    def lost_with(item: Item, failed: Mapping[str, int]) -> Mapping[str, int]:
+        asked.append((item, dict(failed)))
+        return {"score": 3}
+
+    board = ProgressBoard({"extract": 2, "score": 6}, lost_with=lost_with)
+    board.note_failed("extract", "card 1")
+    board.note_failed("extract", "card 2")
+    assert [str(stage) for stage in board.snapshot()] == ["extract 2/2", "score 0/0"]
+    assert asked == [
+        (Item("extract", "card 1"), {"extract": 0, "score": 0}),
+        (Item("extract", "card 2"), {"extract": 1, "score": 0}),
+    ]
 
 
 @pytest.fixture
 def verbose_board() -> tuple[ProgressBoard, Callable[[], str]]:
     file = io.StringIO()
-    board = ProgressBoard(verbose=True, write=lambda line: print(line, file=file))
+    board = ProgressBoard({}, verbose=True, write=lambda line: print(line, file=file))
     return board, file.getvalue
 
 

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel.progress import ProgressBoard
-from parallel.progress_line import ProgressLine
-from parallel.progress_text import (
-    BoardSnapshot,
-    LineParts,
-    ProgressSnapshot,
+from parallel.progress import ProgressBoard, ProgressSnapshot
+from parallel.progress_line import (
+    Live,
+    ProgressLine,
+    Waits,
     bar_format,
-    time_left_s,
+    line_texts,
+    work_done,
 )
+
+PLANNED = {"generate": 5, "extract": 5, "score": 15}
 
 
 class Terminal(io.StringIO):
@@ -40,14 +42,13 @@ class Scene:
         self, file: io.StringIO, *, columns: int = 80, quiet: bool = False
     ) -> None:
         self.now_s, self.file = 0.0, file
-        self.board = ProgressBoard()
-        self.stages = [
-            self.board.tracker(name, n)
-            for name, n in (("generate", 5), ("extract", 5), ("score", 15))
-        ]
+        self.live = Live(in_flight=8)
+        self.board = ProgressBoard(PLANNED)
+        self.stages = [self.board.tracker(name) for name in PLANNED]
         self.line = ProgressLine(
             self.board,
-            in_flight=lambda: 8,
+            live=lambda: self.live,
+            weights=dict.fromkeys(PLANNED, 100.0),
             quiet=quiet,
             file=file,
             clock=lambda: self.now_s,
@@ -167,7 +168,7 @@ def test_quiet_prints_nothing_at_all() -> None:
 
 def test_without_work_nothing_is_shown() -> None:
     terminal = Terminal()
-    line = ProgressLine(ProgressBoard(), file=terminal)
+    line = ProgressLine(ProgressBoard({}), file=terminal)
     line.tick()
     line.close()
     assert terminal.getvalue() == ""
@@ -218,25 +219,108 @@ def test_drawing_starts_no_thread() -> None:
     scene.line.close()
 
 
-def test_the_pace_so_far_tells_the_time_left() -> None:
-    assert time_left_s(left=6, worked=3, elapsed_s=12.0) == 24.0
-    assert time_left_s(left=6, worked=0, elapsed_s=12.0) is None
+def snapshot(
+    name: str, total: int, *, started: int = 0, done: int = 0
+) -> ProgressSnapshot:
+    return ProgressSnapshot(name, total, started=max(started, done), done=done)
 
 
-def stage(name: str, total: int, *, done: int = 0) -> ProgressSnapshot:
-    return ProgressSnapshot(name, total, started=done, done=done, failed=0, skipped=0)
+def test_the_time_left_goes_by_work_and_not_by_items() -> None:
+    scene = Scene(Terminal(), columns=120)
+    scene.line.weights = {"generate": 2000.0, "extract": 200.0, "score": 100.0}
+    scene.line.tick()
+    scene.work(0, range(5), each_s=10)  # 10,000 of 12,500 tokens in 50 s
+    assert scene.file.getvalue().count("ETA 00:12")
+    scene.line.close()
+
+
+def test_what_was_received_of_items_under_way_counts_but_never_as_whole_ones() -> None:
+    stages = [snapshot("generate", 4, started=2, done=1), snapshot("score", 2)]
+    weights = {"generate": 1000.0, "score": 100.0}
+    assert work_done(stages, weights, {}) == (1000.0, 4200.0)
+    assert work_done(stages, weights, {"generate": 1500}) == (1500.0, 4200.0)
+    assert work_done(stages, weights, {"generate": 9000}) == (1900.0, 4200.0)
+    assert work_done(stages, {}, {"generate": 9000}) == (1.9, 6.0)
+
+
+def test_tokens_move_the_line_while_no_item_has_ended() -> None:
+    terminal = Terminal()
+    scene = Scene(terminal, columns=120)
+    scene.stages[0].update_progress(1, "started")
+    for tokens in (0, 40, 80):
+        scene.live = Live(in_flight=1, tokens={"generate": tokens})
+        scene.line.tick()
+        scene.now_s += 2.0
+    assert "1 in flight · 80 tokens, 20/s · ETA 02:01" in terminal.frames()[-1]
+    assert terminal.frames()[-1].startswith("  3%|")
+    scene.line.close()
+
+
+def test_tokens_a_second_are_those_of_the_last_ten_seconds() -> None:
+    terminal = Terminal()
+    scene = Scene(terminal, columns=120)
+    for tokens in (0, 1000, 1000, 1000):
+        scene.live = Live(in_flight=1, tokens={"generate": tokens})
+        scene.line.tick()
+        scene.now_s += 6.0
+    assert "1,000 tokens, 0/s" in terminal.frames()[-1]
+    scene.line.close()
+
+
+def test_what_the_run_waits_for_stands_on_the_line_however_narrow_it_is() -> None:
+    wait = "does not answer: connection refused, try 3"
+    for columns in (80, 120):
+        terminal = Terminal()
+        scene = Scene(terminal, columns=columns)
+        scene.live = Live(waits=wait + "\x1b[31m")
+        scene.line.tick()
+        assert f" · {wait} · ETA ?" in terminal.frames()[-1]
+        scene.line.close()
+
+
+def test_a_long_reason_to_wait_is_cut_and_not_left_out() -> None:
+    terminal = Terminal()
+    scene = Scene(terminal, columns=80)
+    scene.live = Live(
+        waits="does not answer: connection failed (Connection refused), 3"
+    )
+    scene.line.tick()
+    assert " · does not answer: connection failed (…" in terminal.frames()[-1]
+    scene.line.close()
+
+
+def test_of_several_waits_the_one_that_ends_first_is_told_until_it_is_over() -> None:
+    now_s = [0.0]
+    waits = Waits(clock=lambda: now_s[0])
+    assert waits.next() == ""
+    waits.note("a", "429", 40.0)
+    waits.note("b", "524", 4.0)
+    assert waits.next() == "waits 4 s: 524"
+    waits.note("b", "524, try 2", 60.0)
+    assert waits.next() == "waits 40 s: 429"
+    now_s[0] = 40.0
+    assert waits.next() == "waits 20 s: 524, try 2"
+    now_s[0] = 60.0
+    assert waits.next() == ""
 
 
 def test_a_stage_named_with_braces_is_shown_as_it_is() -> None:
-    parts = LineParts(
-        board=BoardSnapshot((stage("{bar} {0}", 3),)), in_flight=None, time=""
-    )
-    assert bar_format(parts, 80).format(bar="#") == "  0%|#| {bar} {0} 0/3"
+    texts = line_texts([snapshot("{bar} {0}", 3)], [], "")
+    shown = bar_format(texts, percent=0, columns=80)
+    assert shown.format(bar="#") == "  0%|#| {bar} {0} 0/3"
 
 
-@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=1))
+@given(
+    st.lists(st.tuples(st.integers(1, 99), st.integers(0, 99)), min_size=1, max_size=9)
+)
 def test_100_percent_means_that_all_is_finished(sizes: list[tuple[int, int]]) -> None:
-    board = BoardSnapshot(tuple(stage("s", total, done=done) for total, done in sizes))
+    board = ProgressBoard({f"stage {n}": total for n, (total, _) in enumerate(sizes)})
+    for n, (_, done) in enumerate(sizes):
+        for item in range(done):
+            board.note_done(f"stage {n}", str(item))
+    terminal = Terminal()
+    line = ProgressLine(board, file=terminal, columns=lambda: 80)
+    line.tick()
     is_over = all(done >= total for total, done in sizes)
-    if board.total:
-        assert (board.percent == 100) == is_over
+    assert terminal.frames()[-1].startswith("100%") == is_over
+    line.close()

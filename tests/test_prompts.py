@@ -10,33 +10,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.article_text import Unit, units
-from pipeline.blocks import (
+from pipeline.criteria import CRITERIA
+from pipeline.errors import PipelineError
+from pipeline.extract import extract_article_card
+from pipeline.generate import write_candidate
+from pipeline.grounding.sources import Sources
+from pipeline.judging.comparison import Comparison
+from pipeline.llm.client import ChatClient
+from pipeline.models.presets import Preset
+from pipeline.prompts.documents import (
     article_block,
     background_block,
     blueprint_block,
     blueprint_lines,
     brief_block,
     card_block,
+    card_with_labels,
     numbered_block,
     sources_block,
 )
-from pipeline.candidates import write_candidate
-from pipeline.criteria import CRITERIA
-from pipeline.elements import card_with_labels
-from pipeline.errors import PipelineError
-from pipeline.extract import extract_article_card
-from pipeline.grounding.sources import Sources
-from pipeline.judging.pairwise import Comparison, compare_cards
-from pipeline.llm.client import ChatClient
-from pipeline.llm.presets import Preset
-from pipeline.prompting import PROMPTS, fill
+from pipeline.prompts.templates import PROMPTS
 from pipeline.records import CandidatePlan, Evidence, Finding, Passage
 from pipeline.score import score_article_card
 from pipeline.select import select_elements
 from pipeline.short.score import card_lines
 from pipeline.synthesize import Attempt, synthesize_article
-from pipeline.text_safety import clean_text
+from pipeline.text.article import Unit, units
+from pipeline.text.safety import clean_text
 from pipeline.validate import validate_article
 from tests.stage_fakes import (
     BRIEF,
@@ -142,7 +142,7 @@ BUILDERS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("builder", BUILDERS)
 @given(text=HOSTILE)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_text_can_leave_its_block(builder: str, text: str) -> None:
     block = BUILDERS[builder](text)
     assert MARK in block
@@ -170,7 +170,7 @@ def ask_every_stage(text: str, client: ChatClient) -> None:
     extract_article_card(candidate(1, text), client=client)
     write_candidate(CandidatePlan(article_id=1, brief=brief), client=client)
     score_article_card(cards[0], CRITERIA, client=client)
-    compare_cards(Comparison(first=cards[0], second=cards[1]), CRITERIA, client=client)
+    Comparison(first=cards[0], second=cards[1]).ask(client)
     select_elements(brief, cards, [], client=client)
     attempt = Attempt(number=2, earlier=text, findings=[finding])
     passages = [Passage(article_id=1, text=text)]
@@ -181,7 +181,7 @@ def ask_every_stage(text: str, client: ChatClient) -> None:
 
 @pytest.mark.parametrize("preset", [FULL, SHORT], ids=lambda preset: preset.name)
 @given(text=HOSTILE)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_in_no_stage_a_text_stands_outside_its_block(preset: Preset, text: str) -> None:
     one = stand(preset=preset)
     ask_every_stage(text, one.client)
@@ -192,20 +192,20 @@ def test_in_no_stage_a_text_stands_outside_its_block(preset: Preset, text: str) 
     assert sum(MARK in asked.user for asked in one.asked) == 7
 
 
-MEGABYTE: Sequence[str] = [
-    "word " * 200_000,
-    "x" * 1_000_000,
-    "A. " * 333_000,
-    "# " + "[" * 500_000,
-    "<article-" * 110_000,
-    "{" * 1_000_000,
-    "\u202e" * 300_000,
+ONE_LINE: Sequence[str] = [
+    "word " * 40_000,
+    "x" * 200_000,
+    "A. " * 60_000,
+    "# " + "[" * 100_000,
+    "<article-" * 20_000,
+    "{" * 200_000,
+    "\u202e" * 60_000,
 ]
 
 
-@pytest.mark.parametrize("text", MEGABYTE, ids=lambda text: repr(text[:6]))
+@pytest.mark.parametrize("text", ONE_LINE, ids=lambda text: repr(text[:6]))
 @pytest.mark.parametrize("preset", [FULL, SHORT], ids=lambda preset: preset.name)
-def test_a_megabyte_in_one_line_makes_a_card(preset: Preset, text: str) -> None:
+def test_a_book_in_one_line_makes_a_card(preset: Preset, text: str) -> None:
     first = units(text)[0].text
     reply = {
         "headline_candidates": [1],
@@ -231,9 +231,7 @@ STAGES: dict[str, Callable[[ChatClient], object]] = {
     ),
     "extract": lambda client: extract_article_card(candidate(), client=client),
     "score": lambda client: score_article_card(card(), CRITERIA, client=client),
-    "pairwise": lambda client: compare_cards(
-        Comparison(first=card(1), second=card(2)), CRITERIA, client=client
-    ),
+    "pairwise": Comparison(first=card(1), second=card(2)).ask,
     "select": lambda client: select_elements(
         BRIEF, [card(1), card(2)], [], client=client
     ),
@@ -266,7 +264,7 @@ REPLIES = [
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("preset", [FULL, SHORT], ids=lambda preset: preset.name)
 @given(reply=st.sampled_from(REPLIES) | HOSTILE)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_hostile_reply_is_an_answer_or_an_error_of_ours(
     stage: str, preset: Preset, reply: str
 ) -> None:
@@ -289,17 +287,6 @@ def test_every_long_prompt_says_that_texts_between_tags_are_no_instructions(
 ) -> None:
     system = (PROMPTS / f"{name}.md").read_text(encoding="utf-8").partition("# User")[0]
     assert "between tags" in " ".join(system.split())
-
-
-def test_a_dollar_name_in_a_text_is_not_filled_in() -> None:
-    values = {"article": "$last $article ${points}", "last": 3}
-    _, user = fill("extract", values, short=False)
-    assert "$last $article ${points}" in user["content"]
-
-
-def test_a_value_that_is_missing_is_an_error_and_not_a_hole() -> None:
-    with pytest.raises(KeyError):
-        fill("extract", {"article": "a"}, short=False)
 
 
 def test_the_same_text_is_asked_in_the_same_words() -> None:

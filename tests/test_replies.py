@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UnreadableReply
-from pipeline.replies import article_in, object_in, without_thoughts
+from pipeline.llm.reading import article_in, object_in, without_thoughts
 
 CARD = {"hook": 'a "quoted" } brace', "points": [1, 2, {"deep": "{"}]}
 TEXT = json.dumps(CARD)
@@ -162,6 +162,17 @@ def test_thoughts_go_and_the_text_stays() -> None:
     assert without_thoughts("<think>never ended") == ""
     assert without_thoughts("<think>a</think><think>never ended") == ""
     assert without_thoughts("I think <so>.") == "I think <so>."
+
+
+@pytest.mark.parametrize("end", ["<|return|>", "<|end|>", ""])
+def test_only_the_channel_for_the_reader_is_kept(end: str) -> None:
+    thought = '<|channel|>analysis<|message|>Maybe {"a": 1}?<|end|><|start|>assistant'
+    final = "<|channel|>final<|message|>"
+    assert article_in(f"{thought}{final}# Logs\n\nPay.{end}") == "# Logs\n\nPay."
+    assert object_in(f"{thought}{final}{TEXT}{end}") == CARD
+    as_json = "<|channel|>final <|constrain|>json<|message|>"
+    assert object_in(f"{thought}{as_json}{TEXT}{end}") == CARD
+    assert article_in(thought) == ""
 
 
 def test_a_fence_around_the_whole_article_goes_and_one_inside_stays() -> None:

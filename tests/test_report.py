@@ -2,10 +2,8 @@
 
 import pytest
 
-from pipeline.estimate import StageEstimate
-from pipeline.llm.presets import BUILTIN_PRESET, Preset
-from pipeline.metrics import NO_USAGE, CallMeasure, PipelineMetrics, Usage
-from pipeline.report import (
+from pipeline.front.estimate import StageEstimate
+from pipeline.front.report import (
     estimate_line,
     estimate_table,
     metrics_table,
@@ -13,6 +11,8 @@ from pipeline.report import (
     presets_table,
     table,
 )
+from pipeline.metrics import NO_USAGE, CallMeasure, PipelineMetrics, Usage
+from pipeline.models.presets import BUILTIN_PRESET, Preset
 
 ROWS = [
     StageEstimate(
@@ -45,6 +45,12 @@ def test_money_keeps_the_digits_that_matter(dollars: float | None, shown: str) -
 def test_columns_line_up() -> None:
     lines = table([["stage", "calls"], ["a", "1"], ["longer one", "100"]]).splitlines()
     assert lines == ["stage       calls", "a               1", "longer one    100"]
+
+
+def test_a_cell_of_several_lines_stays_in_its_row() -> None:
+    assert table([["preset", "calls"], ["one\n two", "3"]]) == (
+        "preset   calls\none two      3"
+    )
 
 
 def test_the_plan_is_a_table_with_its_sum_and_unknown_costs() -> None:
@@ -106,6 +112,22 @@ def test_the_metrics_are_a_row_a_stage_and_a_sum() -> None:
 
 def test_an_empty_run_has_a_table_too() -> None:
     assert metrics_table(PipelineMetrics().snapshot()).splitlines()[-1].endswith("-")
+
+
+def test_where_calls_only_waited_no_speedup_is_claimed() -> None:
+    metrics = PipelineMetrics()
+    for end in (2.0, 4.0):
+        metrics.record_call(
+            CallMeasure(
+                stage="score",
+                usage=NO_USAGE,
+                seconds=end,
+                waited_s=end - 1.0,
+                ended_s=end,
+            )
+        )
+    row = metrics_table(metrics.snapshot()).splitlines()[1]
+    assert row.split()[-3:] == ["6.0", "4.0", "-"]
 
 
 def test_where_calls_share_cores_the_speedup_is_only_an_upper_bound() -> None:

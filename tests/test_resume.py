@@ -1,13 +1,21 @@
 """Runs that are resumed: what is kept, what is asked again, and what the user is told."""
 
 import shutil
-from dataclasses import fields
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import SettingsError
-from pipeline.resume import reopened
+from pipeline.flag import Flag
+from pipeline.flags import FLAGS
+from pipeline.front.resume import changes_line, reopened, run_record
+from pipeline.models.presets import BUILTIN_PRESET
+from pipeline.models.run_models import Choice
 from pipeline.settings import Settings
+from pipeline.store.run_folder import RunFolder
 from tests.cli_fakes import Cli
 from tests.loopback_llm import LoopbackLLM
 from tests.process_runs import FILES, SMALL, outputs, resumed
@@ -16,6 +24,8 @@ DRAFTS = ("--iterations", 3)
 PARALLEL = (*SMALL, *DRAFTS, "--parallel", "--max-concurrent", 4)
 SEQUENTIAL = (*SMALL, *DRAFTS, "--enable-synthesis")
 CALLS = 3 + 3 + 9 + 3 + 1 + 3 + 4
+DAY = date(2026, 1, 31)
+ENV = Choice(main=BUILTIN_PRESET, why="test")
 
 
 @pytest.mark.parametrize("flags", [SEQUENTIAL, PARALLEL], ids=["one", "many"])
@@ -134,7 +144,27 @@ def test_settings_come_from_the_run_and_a_run_without_any_is_refused(
     assert even_server.state().hits == CALLS
 
 
-def test_settings_that_ask_the_same_are_settings() -> None:
-    from pipeline.resume import _ASKS_THE_SAME
+@pytest.mark.parametrize(
+    "flag",
+    [f for f in FLAGS if f.asks_the_same],
+    ids=lambda flag: flag.name,
+)
+def test_how_a_run_is_made_is_no_change_of_what_it_asks(
+    tmp_path: Path, flag: Flag
+) -> None:
+    before = Settings(topic="t")
+    folder = RunFolder.create(tmp_path, "bar", today=DAY, data=run_record(before, ENV))
+    texts: dict[str, Any] = {"min_free_memory": "512M", "models_file": "m.yaml"}
+    changed = replace(before, **{flag.field: texts.get(flag.field, 7)})
+    assert getattr(changed, flag.field) != getattr(before, flag.field)
+    assert changes_line(folder, changed, ENV) is None
+    asked = changes_line(folder, replace(changed, seed=1, context=("c",)), ENV)
+    assert asked is not None
+    assert asked.startswith("changed: context from () to ('c',); seed from 0 to 1: ")
 
-    assert {field.name for field in fields(Settings)} > _ASKS_THE_SAME
+
+def test_a_value_that_breaks_a_rule_is_refused_on_a_resume_too(tmp_path: Path) -> None:
+    data = run_record(Settings(topic="t"), ENV)
+    folder = RunFolder.create(tmp_path, "bar", today=DAY, data=data)
+    with pytest.raises(SettingsError, match="max_concurrent must be at least 1"):
+        reopened(folder.path, {"max_concurrent": 0})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.llm.retry_after import Quota, hint_in, quota_in, seconds_in
+from pipeline.llm.server_words import Quota, hint_in, quota_in, seconds_in, spelled
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 EPOCH_S = NOW.timestamp()
@@ -28,6 +28,7 @@ EPOCH_S = NOW.timestamp()
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
         (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0.0),
         ("Sat, 31 Jan 2026 12:01:00", 60.0),
+        ("2026-01-31T12:01:00Z", 60.0),
         (str(EPOCH_S + 30), 30.0),
         (str(int(EPOCH_S * 1000) + 30_000), 30.0),
         (str(EPOCH_S - 30), 0.0),
@@ -70,6 +71,59 @@ def test_milliseconds_of_their_own_header_come_first() -> None:
     assert hint_in(headers, now=NOW) == 0.25
     assert hint_in({**headers, "retry-after-ms": "x"}, now=NOW) == 9.0
     assert hint_in({}, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("Please try again in 7m12.3s.", 432.3),
+        ("Try again in 5 seconds", 5.0),
+        ("Please retry after 86400 seconds.", 86400.0),
+        ("Please retry in 17.200000000s.", 17.2),
+        ("cooldown 5 seconds", 5.0),
+        ("Wait for 1 hour and 2 minutes", 3720.0),
+        ("try again in 250ms", 0.25),
+        ("It resets in 2 days", 172_800.0),
+        ("Try again in 5 seconds. cooldown_list=['c9d4']", 5.0),
+        ("Limit 12000, Used 11034. Please try again later.", None),
+        ("Try again in 3.", None),
+        ("available models: 3m, 7m", None),
+        ("9" * 400 + "s: try again in " + "9" * 400 + "s", None),
+        ("", None),
+    ],
+)
+def test_a_wait_in_words_is_read(words: str, seconds: float | None) -> None:
+    assert hint_in({}, None, words, now=NOW) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"error": {"details": [{"@type": "x.RetryInfo", "retryDelay": "17s"}]}}],
+        {
+            "error": {
+                "metadata": {"headers": {"X-RateLimit-Reset": EPOCH_S * 1e3 + 17e3}}
+            }
+        },
+        {"error": {"retry_after": 17}},
+    ],
+)
+def test_a_wait_in_the_body_comes_before_the_words(body: object) -> None:
+    assert hint_in({}, body, "try again in 9s", now=NOW) == pytest.approx(17.0)
+    assert hint_in({"retry-after": "3"}, body, "in 9s", now=NOW) == 3.0
+
+
+@given(st.text(max_size=60))
+def test_no_words_crash(words: str) -> None:
+    hint = hint_in({}, {"message": words}, words, now=NOW)
+    assert hint is None or 0 <= hint < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(86400.0, "24 h"), (578.0, "10 min"), (25.0, "25 s")]
+)
+def test_a_wait_is_said_as_people_say_it(seconds: float, said: str) -> None:
+    assert spelled(seconds) == said
 
 
 def test_quota_headers_are_read() -> None:

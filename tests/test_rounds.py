@@ -1,4 +1,4 @@
-"""Judging by rounds: the same ballots in whatever order answers come, one way or another."""
+"""Judging by rounds: the same questions in whatever order answers come."""
 
 import random
 from collections.abc import Sequence
@@ -10,19 +10,26 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from parallel.concurrency import Concurrency
 from parallel.scorer import ParallelCardScorer
+from parallel.stage import Concurrency
 from pipeline.errors import ItemRejected
-from pipeline.items import Watch
-from pipeline.judging.rounds import Judging, judge_cards, opening_of
-from pipeline.judging.schemes import AutoVotes, EveryPair, FixedVotes, Funnel
+from pipeline.judging.schemes import (
+    AutoVotes,
+    EveryPair,
+    Funnel,
+    Judging,
+    Scheme,
+    judge_cards,
+    opening_of,
+)
 from pipeline.judging.vote import Vote
 from pipeline.llm.client import ChatClient
-from pipeline.llm.journal import Journal
 from pipeline.llm.ledger import Ledger
 from pipeline.metrics import PipelineMetrics
 from pipeline.records import ArticleScore
 from pipeline.score import judge_all_cards
+from pipeline.store.journal import Journal
+from pipeline.work import Watch
 from tests.judging_fakes import ONE, Booth, answers, judged, panel_of_letters
 from tests.loopback_service import chance_of
 from tests.stage_fakes import (
@@ -31,9 +38,9 @@ from tests.stage_fakes import (
     Asked,
     Scripted,
     card,
-    drawn_order,
     stand,
 )
+from tests.task_fakes import drawn_order
 
 PANEL = panel_of_letters("abc", "ab")
 WAYS: list[dict[str, Any]] = [
@@ -46,13 +53,13 @@ WAYS: list[dict[str, Any]] = [
 
 
 def drawn(seed: int, *, order: int) -> Booth:
-    """Answers follow from a ballot's name alone, some failing; their order is drawn."""
+    """Answers follow from a question's name alone, some failing; their order is drawn."""
 
-    def of(ballot: Any) -> float | None:
-        chance = random.Random(f"{seed}/{ballot.item.name}")
+    def of(question: Any) -> float | None:
+        chance = random.Random(f"{seed}/{question.item.name}")
         if chance.random() < 0.15:
             return None
-        if isinstance(ballot, Vote):
+        if isinstance(question, Vote):
             return round(chance.gauss(6.0, 1.0), 2)
         return chance.choice([0.0, 0.5, 1.0])
 
@@ -62,23 +69,26 @@ def drawn(seed: int, *, order: int) -> Booth:
 @pytest.mark.parametrize(
     ("mode", "votes", "scheme"),
     [
-        ("absolute", 4, FixedVotes(votes=4, panel=PANEL)),
-        ("absolute", "auto", AutoVotes(panel=PANEL)),
-        ("pairwise", 4, EveryPair(panel=PANEL, seed=7)),
-        ("pairwise", "auto", EveryPair(panel=PANEL, seed=7)),
-        ("funnel", 4, Funnel(votes=4, panel=PANEL, seed=7)),
-        ("funnel", "auto", Funnel(votes=2, panel=PANEL, seed=7)),
+        ("absolute", 4, Scheme),
+        ("absolute", "auto", AutoVotes),
+        ("pairwise", 4, EveryPair),
+        ("pairwise", "auto", EveryPair),
+        ("funnel", 4, Funnel),
+        ("funnel", "auto", Funnel),
     ],
 )
 def test_mode_and_votes_name_the_scheme(
-    mode: str, votes: int | Literal["auto"], scheme: object
+    mode: str, votes: int | Literal["auto"], scheme: type[Scheme]
 ) -> None:
-    assert Judging(mode=mode, votes=votes, panel=PANEL, seed=7).scheme == scheme
+    judging = Judging(mode=mode, votes=votes, panel=PANEL, seed=7)
+    assert type(judging.scheme) is scheme
+    assert judging.scheme.how is judging
+    assert judging.opening_votes == (2 if votes == "auto" else 4)
 
 
 def test_the_opening_is_asked_in_the_order_of_the_cards() -> None:
-    opened = opening_of([card(3), card(1)], FixedVotes(votes=2, panel=PANEL))
-    assert [ballot.place for ballot in opened] == [(3, 1), (3, 2), (1, 1), (1, 2)]
+    opened = opening_of([card(3), card(1)], Judging(votes=2).scheme)
+    assert [question.order for question in opened] == [(3, 1), (3, 2), (1, 1), (1, 2)]
 
 
 def test_what_was_opened_already_is_not_asked_again() -> None:
@@ -94,7 +104,7 @@ def test_what_was_opened_already_is_not_asked_again() -> None:
     later = Booth(mark)
     assert judge_cards(cards, judging, later, opened=opened) == scores
     assert later.rounds == whole.rounds[1:]
-    assert all(vote.place[1] > 2 for vote in later.asked)
+    assert all(vote.order[1] > 2 for vote in later.asked)
 
 
 def test_each_further_round_is_foretold_before_it_is_asked() -> None:
@@ -102,18 +112,18 @@ def test_each_further_round_is_foretold_before_it_is_asked() -> None:
     watch = Watch(on_more=lambda items: told.append(f"more {len(items)}"))
     booth = Booth(lambda _vote: 6.0)
 
-    def cast(ballots: Sequence[Any]) -> Any:
-        told.append(f"cast {len(ballots)}")
-        return booth(ballots)
+    def ask(questions: Sequence[Any]) -> Any:
+        told.append(f"ask {len(questions)}")
+        return booth(questions)
 
     cards = [card(n) for n in range(1, 6)]
-    judge_cards(cards, Judging(mode="funnel", criteria=ONE), cast, watch=watch)
-    assert told == ["cast 15", "more 12", "cast 12"]
+    judge_cards(cards, Judging(mode="funnel", criteria=ONE), ask, watch=watch)
+    assert told == ["ask 15", "more 12", "ask 12"]
 
 
 @given(st.integers(1, 8), st.sampled_from(WAYS), SEEDS)
-@hypothesis_settings(max_examples=40, deadline=None)
-def test_ballots_and_scores_are_the_same_in_whatever_order_answers_come(
+@hypothesis_settings(max_examples=25)
+def test_questions_and_scores_are_the_same_in_whatever_order_answers_come(
     cards: int, way: dict[str, Any], seed: int
 ) -> None:
     one, other = drawn(seed, order=1), drawn(seed, order=2)
@@ -138,14 +148,14 @@ AUTO = Judging(votes="auto")
 
 
 @given(SEEDS, st.integers(1, 9))
-@hypothesis_settings(max_examples=10, deadline=None)
+@hypothesis_settings(max_examples=10)
 def test_auto_asks_the_same_votes_one_at_a_time_and_at_once(
     order: int, at_once: int
 ) -> None:
     one, many = stand(with_failures), stand(with_failures)
     scores = judge_all_cards(CARDS, AUTO, client=one.client)
     scorer = ParallelCardScorer(
-        client=many.client, concurrency=Concurrency(max_in_flight=at_once)
+        client=many.client, concurrency=Concurrency(max_tasks=at_once)
     )
     with drawn_order(order):
         assert scorer.judge_cards_parallel(CARDS, AUTO) == scores

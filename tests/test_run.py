@@ -1,116 +1,20 @@
 """The order of the stages, and what is delivered when one cannot be done."""
 
 import json
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from parallel.errors import ThreadSafeErrorCollector
-from pipeline.candidates import candidate_plans, plans_from_texts
 from pipeline.errors import EndpointRejected, ItemRejected, PipelineError
-from pipeline.items import Watch
-from pipeline.job import Job
-from pipeline.judging.rounds import Judging
-from pipeline.records import Brief, FailedItem
-from pipeline.result import Result
-from pipeline.run import run_pipeline
-from pipeline.sequential import draft_and_judge
-from pipeline.summary import summary
+from pipeline.generate import plans_from_texts
+from pipeline.records import Brief
+from tests.run_fakes import Run, both, gate_says, scores_by_id, summary_of
 from tests.stage_fakes import (
-    BRIEF,
     DRAFT,
-    Answer,
     Asked,
-    Kept,
-    Stand,
     refuse,
-    stand,
-    usual,
 )
-
-FOLDER = Path("run")
-
-
-class Run:
-    """One sequential run with everything in memory."""
-
-    def __init__(self, answer: Answer = usual, **how: Any) -> None:
-        self.stand: Stand = stand(answer, **how)
-        self.kept = Kept()
-        self.errors = ThreadSafeErrorCollector()
-
-    def failed(self) -> list[FailedItem]:
-        errors = self.errors.get_errors()
-        return [FailedItem(item=str(e.item_id), reason=e.reason) for e in errors]
-
-    def go(self, drafts: int = 3, *, mode: str = "absolute", **job: Any) -> Result:
-        watch = Watch(
-            on_failed=lambda _stage, name, error: self.errors.add_error(name, error),
-            on_candidate=lambda c: self.kept.write_candidate(
-                c.article_id, c.preset, c.text
-            ),
-        )
-        wants = job.get("wants_synthesis", True) and not job.get("candidates_only")
-        how = {name: job.pop(name) for name in ("panel", "votes") if name in job}
-        judging = Judging(mode=mode, is_wanted=wants, **how)
-        job.setdefault("plans", candidate_plans(BRIEF, iterations=drafts))
-        return run_pipeline(
-            Job(brief=BRIEF, judging=judging, failed=self.failed, **job),
-            partial(
-                draft_and_judge, judging=judging, client=self.stand.client, watch=watch
-            ),
-            outputs=self.kept,
-            client=self.stand.client,
-            watch=watch,
-        )
-
-    @property
-    def artifacts(self) -> Any:
-        return json.loads(self.kept.files["pipeline_artifacts"])
-
-    def stages(self) -> list[str]:
-        return [asked.stage for asked in self.stand.asked]
-
-
-def scores_by_id(**marks: int) -> Callable[[Asked], Any]:
-    """Every mark of a card is the number given for it, as c1=3; else 5."""
-
-    def answer(asked: Asked) -> Any:
-        if asked.stage != "score":
-            return None
-        mark = marks.get(f"c{asked.item_id}", 5)
-        names = asked.body["response_format"]["json_schema"]["schema"]["required"]
-        return {name: {"justification": "", "score": mark} for name in names}
-
-    return answer
-
-
-def gate_says(better: str) -> Callable[[Asked], Any]:
-    """The better of article and draft, "tie", or "first": whichever stands first."""
-
-    def answer(asked: Asked) -> Any:
-        if asked.stage != "gate":
-            return None
-        first, second = map(int, asked.item_id.split("-"))
-        shown = {"first": "A", "tie": "tie"}
-        shown["article"] = "A" if first > second else "B"
-        shown["draft"] = "B" if first > second else "A"
-        names = asked.body["response_format"]["json_schema"]["schema"]["required"]
-        return {name: {"reason": "", "winner": shown[better]} for name in names}
-
-    return answer
-
-
-def both(*answers: Callable[[Asked], Any]) -> Answer:
-    """The first of the answers that is one."""
-
-    def answer(asked: Asked) -> Any:
-        return next((a for each in answers if (a := each(asked)) is not None), None)
-
-    return answer
 
 
 def test_all_six_stages_run_in_order_and_the_article_is_delivered() -> None:
@@ -174,7 +78,7 @@ def test_without_a_synthesis_the_best_draft_is_delivered_and_said_first(
     assert (result.delivered, result.best_draft) == ("draft", 2)
     assert run.kept.files["FINAL.md"] == run.kept.drafts[2]
     assert says in result.notes[0]
-    first = _summary(result).splitlines()[0]
+    first = summary_of(result).splitlines()[0]
     assert first.startswith("NOTE: draft 2 is delivered as it is")
     assert [f["item"] for f in run.artifacts["failed"]] == [stage]
 
@@ -236,7 +140,7 @@ def test_without_a_gate_an_article_below_the_best_draft_is_delivered_and_said(
     result = run.go(has_gate=False)
     assert "gate" not in run.stages()
     assert (result.delivered, result.gate) == ("synthesis", None)
-    assert _summary(result).startswith("NOTE: ") is is_said
+    assert summary_of(result).startswith("NOTE: ") is is_said
     assert ("below draft 2" in "".join(result.notes)) is is_said
 
 
@@ -247,7 +151,7 @@ def test_an_article_that_never_passed_is_delivered_and_said_first() -> None:
     run = Run(both(answer, gate_says("tie")))
     result = run.go(synthesis_retries=1)
     assert result.delivered == "synthesis"
-    assert _summary(result).startswith("NOTE: the article did not pass validation")
+    assert summary_of(result).startswith("NOTE: the article did not pass validation")
     assert json.loads(run.kept.files["validation"])["passed"] is False
 
 
@@ -325,7 +229,3 @@ def test_reasons_of_failures_are_written_without_times_or_counts() -> None:
     )
     run.go()
     assert run.artifacts["failed"] == [{"item": "card 2", "reason": "too odd"}]
-
-
-def _summary(result: Result) -> str:
-    return summary(result, path=FOLDER, article=FOLDER / "x_FINAL.md")

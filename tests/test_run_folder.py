@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError, StorageError
-from pipeline.run_folder import (
+from pipeline.store.run_folder import (
     RunFolder,
     check_output_name,
     safe_name,
@@ -109,7 +109,6 @@ def test_what_is_no_json_is_refused_and_the_old_report_stays(root: Path) -> None
     assert json.loads(path.read_text()) == {"seconds": 1.0}
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 def test_any_json_text_can_be_written_and_read(text: str) -> None:
     joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -13,9 +13,9 @@ from functools import partial
 
 import pytest
 
-from parallel import scheduler as scheduler_module
-from parallel.scheduler import Scheduler, Stopped, Task
-from tests.task_fakes import FAILSAFE_S, HandPool, fails, no_work, nothing_follows, task
+from parallel.limiter import Limiter
+from parallel.scheduler import Ended, Events, Scheduler, Stopped, Task, no_more
+from tests.task_fakes import FAILSAFE_S, HandPool, fails, no_work, task
 
 # Failures
 
@@ -23,7 +23,7 @@ from tests.task_fakes import FAILSAFE_S, HandPool, fails, no_work, nothing_follo
 def test_a_failure_is_reported_has_no_followers_and_ends_nothing_else() -> None:
     failed: list[tuple[object, str]] = []
     scheduler = Scheduler(
-        max_in_flight=2, on_failed=lambda t, e: failed.append((t.key, str(e)))
+        max_tasks=2, on_failed=lambda t, e: failed.append((t.key, str(e)))
     )
     tasks = [task(1), task(2, fails("lost"), then=lambda _: [task(9)]), task(3)]
     assert list(scheduler.run(tasks)) == [1, 3]
@@ -46,9 +46,7 @@ def test_a_failure_keeps_nothing_of_its_frames_alive() -> None:
 
     gc.disable()  # only what no reference holds may be gone
     try:
-        results = Scheduler(max_in_flight=1).run(
-            [task(1, fail), task(2), task(3, look)]
-        )
+        results = Scheduler(max_tasks=1).run([task(1, fail), task(2), task(3, look)])
     finally:
         gc.enable()
     assert results[3] is True
@@ -68,7 +66,7 @@ def test_a_fatal_error_awaits_what_is_under_way_and_starts_nothing_more() -> Non
         return "paid for"
 
     scheduler = Scheduler(
-        max_in_flight=2,
+        max_tasks=2,
         is_fatal=lambda error: error is wrong_key,
         on_started=lambda t: started.append(t.key),
         on_done=lambda t, result: done.append((t.key, result)),
@@ -93,7 +91,7 @@ def test_a_fatal_error_takes_the_results_of_its_run_with_it() -> None:
         replies.append(weakref.ref(reply))
         return reply
 
-    scheduler = Scheduler(max_in_flight=1, is_fatal=lambda _: True)
+    scheduler = Scheduler(max_tasks=1, is_fatal=lambda _: True)
     gc.disable()  # only what no reference holds may be gone
     try:
         with contextlib.suppress(LookupError):
@@ -117,7 +115,7 @@ def test_the_first_of_several_fatal_errors_is_raised_and_each_is_reported() -> N
 
     failed: list[str] = []
     scheduler = Scheduler(
-        max_in_flight=3,
+        max_tasks=3,
         is_fatal=lambda _: True,
         on_failed=lambda _, error: failed.append(str(error)),
         on_stopping=first_is_seen.set,
@@ -143,7 +141,7 @@ def test_an_error_of_a_callback_escapes_after_the_rest_has_ended(place: str) -> 
         if t.key == "broken":
             break_down()
 
-    scheduler = Scheduler(max_in_flight=2, on_stopping=release.set)
+    scheduler = Scheduler(max_tasks=2, on_stopping=release.set)
     if place == "on_started":
         scheduler.on_started = started
     elif place != "then":
@@ -151,7 +149,7 @@ def test_an_error_of_a_callback_escapes_after_the_rest_has_ended(place: str) -> 
     broken = task(
         "broken",
         fails() if place == "on_failed" else no_work,
-        then=break_down if place == "then" else nothing_follows,
+        then=break_down if place == "then" else no_more,
     )
     with pytest.raises(OSError, match="disk full"):
         scheduler.run([task("other", other), broken])
@@ -160,7 +158,7 @@ def test_an_error_of_a_callback_escapes_after_the_rest_has_ended(place: str) -> 
 
 def test_a_task_that_calls_exit_ends_the_run() -> None:
     with pytest.raises(SystemExit):
-        Scheduler(max_in_flight=1).run([task(1, sys.exit), task(2)])
+        Scheduler(max_tasks=1).run([task(1, sys.exit), task(2)])
 
 
 # Ends
@@ -169,7 +167,7 @@ def test_a_task_that_calls_exit_ends_the_run() -> None:
 def test_stop_keeps_what_is_done_and_starts_nothing_more() -> None:
     stop, started = threading.Event(), list[object]()
     scheduler = Scheduler(
-        max_in_flight=1, stop=stop, on_started=lambda t: started.append(t.key)
+        max_tasks=1, stop=stop, on_started=lambda t: started.append(t.key)
     )
     tasks = [
         task("a", lambda: 1),
@@ -182,12 +180,14 @@ def test_stop_keeps_what_is_done_and_starts_nothing_more() -> None:
     assert started == ["a", "b"]
 
 
-def test_stop_ends_a_run_that_waits_for_room() -> None:
-    stop = threading.Event()
-    scheduler = Scheduler(
-        max_in_flight=1, stop=stop, room=lambda _: 0, on_tick=stop.set
-    )
-    with pytest.raises(Stopped) as caught:
+def test_stop_ends_a_run_that_waits_for_a_permit() -> None:
+    stop, limiter = threading.Event(), Limiter(1)
+
+    def nothing_happens(_events: Events, _patience_s: float) -> None:
+        stop.set()
+
+    scheduler = Scheduler(limiter=limiter, stop=stop, next_event=nothing_happens)
+    with limiter.endpoint("").permit("score"), pytest.raises(Stopped) as caught:
         scheduler.run([task(1)])
     assert caught.value.results == {}
 
@@ -196,7 +196,7 @@ def test_a_run_that_was_stopped_before_it_began_runs_nothing() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        Scheduler(max_in_flight=1, stop=stop).run([task(1, fails())])
+        Scheduler(max_tasks=1, stop=stop).run([task(1, fails())])
 
 
 def test_an_interrupt_escapes_at_once_and_drops_what_has_not_started() -> None:
@@ -209,7 +209,7 @@ def test_an_interrupt_escapes_at_once_and_drops_what_has_not_started() -> None:
         assert release.wait(FAILSAFE_S)
         ended.set()
 
-    scheduler = Scheduler(max_in_flight=1, on_stopping=lambda: stopping.append(True))
+    scheduler = Scheduler(max_tasks=1, on_stopping=lambda: stopping.append(True))
     with pytest.raises(KeyboardInterrupt):
         scheduler.run([task(1, under_way), task(2, lambda: ran_after.append(2))])
     assert stopping == [True]
@@ -219,25 +219,6 @@ def test_an_interrupt_escapes_at_once_and_drops_what_has_not_started() -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(FAILSAFE_S)
     assert ran_after == []
-
-
-def test_a_tick_comes_when_its_time_has_come_though_outcomes_never_pause(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(scheduler_module, "TICK_S", 0.25)
-    now_s, ticks = [0.0], list[float]()
-
-    def pass_time(_task: Task, _result: object) -> None:
-        now_s[0] += 0.0625
-
-    scheduler = Scheduler(
-        max_in_flight=1,
-        clock=lambda: now_s[0],
-        on_done=pass_time,
-        on_tick=lambda: ticks.append(now_s[0]),
-    )
-    scheduler.run([task(n) for n in range(21)])
-    assert ticks == [0.25, 0.5, 0.75, 1.0, 1.25]
 
 
 # Threads
@@ -259,7 +240,7 @@ def test_too_few_threads_run_every_task_once(monkeypatch: pytest.MonkeyPatch) ->
     ran: list[object] = []
     allow_threads(monkeypatch, 2)
     tasks = [task(n, partial(ran.append, n)) for n in range(20)]
-    results = Scheduler(max_in_flight=8).run(tasks)
+    results = Scheduler(max_tasks=8).run(tasks)
     assert Counter(ran) == Counter(range(20))
     assert list(results) == list(range(20))
 
@@ -267,15 +248,15 @@ def test_too_few_threads_run_every_task_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_task_that_waits_for_a_thread_is_dropped_by_a_fatal_error() -> None:
     pool, ran = HandPool(), list[object]()
 
-    def run_newest_first() -> float:
+    def run_newest_first(events: Events, _patience_s: float) -> Ended | None:
         if pool.held:
             pool.held.pop()()
-        return 0.0
+        return None if events.empty() else events.get()
 
     scheduler = Scheduler(
-        max_in_flight=2,
+        max_tasks=2,
         is_fatal=lambda _: True,
-        clock=run_newest_first,  # the scheduler reads it before each wait
+        next_event=run_newest_first,
         make_executor=lambda _: pool,
     )
     with pytest.raises(LookupError):
@@ -287,8 +268,8 @@ def test_without_one_thread_the_run_ends_with_a_clear_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     allow_threads(monkeypatch, 0)
-    with pytest.raises(RuntimeError, match="not one thread could be started"):
-        Scheduler(max_in_flight=8).run([task(1)])
+    with pytest.raises(RuntimeError, match="not one thread started"):
+        Scheduler(max_tasks=8).run([task(1)])
 
 
 def test_another_refusal_of_the_pool_is_not_taken_for_want_of_threads() -> None:
@@ -298,10 +279,10 @@ def test_another_refusal_of_the_pool_is_not_taken_for_want_of_threads() -> None:
         return pool
 
     with pytest.raises(RuntimeError, match="after shutdown"):
-        Scheduler(max_in_flight=1, make_executor=closed_pool).run([task(1)])
+        Scheduler(max_tasks=1, make_executor=closed_pool).run([task(1)])
 
 
 def test_no_thread_outlives_a_run() -> None:
     before = threading.active_count()
-    Scheduler(max_in_flight=8).run([task(n) for n in range(50)])
+    Scheduler(max_tasks=8).run([task(n) for n in range(50)])
     assert threading.active_count() == before

@@ -14,11 +14,12 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel.scheduler import Scheduler, Stopped, Task
+from parallel.limiter import Limiter
+from parallel.scheduler import Ended, Events, Scheduler, Stopped, Task
 from tests.task_fakes import HandPool, fails
 
-GROUPS = ("generate", "extract", "score")
-LANES = ("near", "far")
+STAGES = ("generate", "extract", "score")
+ENDPOINTS = ("near", "far")
 
 
 class WrongKeyError(Exception):
@@ -31,8 +32,8 @@ class Plan:
 
     leader: int | None
     rank: int
-    group: str
-    lane: str
+    stage: str
+    endpoint: str
     end: str
 
 
@@ -41,9 +42,8 @@ class Bounds:
     """Limits as drawn."""
 
     total: int
-    groups: dict[str, int]
-    lanes: dict[str, int]
-    sleeping: int
+    stages: dict[str, int]
+    endpoints: dict[str, int]
 
 
 @st.composite
@@ -55,8 +55,8 @@ def forests(
         Plan(
             leader=draw(st.none() | st.integers(0, n - 1)) if n else None,
             rank=draw(st.integers(0, 3)),
-            group=draw(st.sampled_from(GROUPS)),
-            lane=draw(st.sampled_from(LANES)),
+            stage=draw(st.sampled_from(STAGES)),
+            endpoint=draw(st.sampled_from(ENDPOINTS)),
             end=draw(st.sampled_from(ends)),
         )
         for n in range(size)
@@ -66,9 +66,8 @@ def forests(
 BOUNDS = st.builds(
     Bounds,
     total=st.integers(1, 6),
-    groups=st.dictionaries(st.sampled_from(GROUPS), st.integers(1, 4)),
-    lanes=st.fixed_dictionaries({lane: st.integers(1, 4) for lane in LANES}),
-    sleeping=st.integers(0, 2),
+    stages=st.dictionaries(st.sampled_from(STAGES), st.integers(1, 4)),
+    endpoints=st.fixed_dictionaries({name: st.integers(1, 4) for name in ENDPOINTS}),
 )
 
 
@@ -86,10 +85,14 @@ class Rehearsal:
         self.plans, self.bounds = plans, bounds
         self._rng, self._stop_after = rng, stop_after
         self._pool, self._stop = HandPool(), threading.Event()
-        self._now_s = 0.0
+        self._limiter = Limiter(bounds.total, stage_limits=bounds.stages)
+        for name, most in bounds.endpoints.items():
+            self._limiter.endpoint(name, max_in_flight=most)
+        self._waits = 0
         self._places: dict[int, tuple[tuple[int, ...], int]] = {}
         self.ready: set[int] = set()
         self.outstanding: set[int] = set()
+        self.holding: set[int] = set()  # a permit
         self.started: list[int] = []
         self.ran: Counter[int] = Counter()
         self.done: dict[int, object] = {}
@@ -98,10 +101,7 @@ class Rehearsal:
 
     def run(self) -> dict[int, object]:
         scheduler = Scheduler(
-            max_in_flight=self.bounds.total,
-            group_limits=self.bounds.groups,
-            room=self.bounds.lanes.__getitem__,
-            extra_room=lambda: self.bounds.sleeping,
+            limiter=self._limiter,
             is_fatal=lambda error: isinstance(error, WrongKeyError),
             on_started=self._watch_start,
             on_done=self._note_done,
@@ -109,22 +109,27 @@ class Rehearsal:
             on_stopping=self._note_ending,
             stop=self._stop,
             make_executor=lambda _: self._pool,
-            clock=self._complete_one,
+            next_event=self._complete_one,
         )
         return cast(dict[int, object], scheduler.run(self._followers(None)))
+
+    @property
+    def permits(self) -> int:
+        """Those that nobody gave back."""
+        return self._limiter.in_flight()
 
     def place(self, n: int) -> tuple[tuple[int, ...], int]:
         return self._places[n]
 
     def has_room(self, plan: Plan) -> bool:
-        """Room for one more task like this one beside the outstanding."""
-        plans = [self.plans[n] for n in self.outstanding]
-        in_group = sum(other.group == plan.group for other in plans)
-        in_lane = sum(other.lane == plan.lane for other in plans)
+        """Room for one more task like this one beside those that hold a permit."""
+        plans = [self.plans[n] for n in self.holding]
+        in_stage = sum(other.stage == plan.stage for other in plans)
+        at_endpoint = sum(other.endpoint == plan.endpoint for other in plans)
         return (
-            len(plans) < self.bounds.total + self.bounds.sleeping
-            and in_group < self.bounds.groups.get(plan.group, 99)
-            and in_lane < self.bounds.lanes[plan.lane]
+            len(plans) < self.bounds.total
+            and in_stage < self.bounds.stages.get(plan.stage, 99)
+            and at_endpoint < self.bounds.endpoints[plan.endpoint]
         )
 
     def _followers(self, leader: int | None) -> list[Task]:
@@ -139,6 +144,7 @@ class Rehearsal:
     def _task(self, n: int, plan: Plan) -> Task:
         def work() -> object:
             self.ran[n] += 1
+            self.holding.remove(n)
             if plan.end == "fatal":
                 raise WrongKeyError
             return f"result {n}" if plan.end == "ok" else fails()()
@@ -146,8 +152,8 @@ class Rehearsal:
         return Task(
             key=n,
             rank=(plan.rank,),
-            group=plan.group,
-            lane=plan.lane,
+            stage=plan.stage,
+            endpoint=plan.endpoint,
             run=work,
             then=lambda _result: self._followers(n),
         )
@@ -161,6 +167,7 @@ class Rehearsal:
         assert not [m for m in earlier if self.has_room(self.plans[m])]
         self.ready.remove(n)
         self.outstanding.add(n)
+        self.holding.add(n)
         self.started.append(n)
 
     def _note_done(self, task: Task, result: object) -> None:
@@ -177,14 +184,15 @@ class Rehearsal:
         assert not self.is_ending
         self.is_ending = True
 
-    def _complete_one(self) -> float:
-        """The clock, which the scheduler reads before each wait: time to complete."""
+    def _complete_one(self, events: Events, _patience_s: float) -> Ended | None:
+        """Before the scheduler waits: time to complete one."""
         if self._pool.held:
             self._pool.held.pop(self._rng.randrange(len(self._pool.held)))()
         if self._stop_after == sum(self.ran.values()):
             self._stop.set()
-        self._now_s += 1.0
-        return self._now_s
+        self._waits += 1
+        assert self._waits < 1000, "it waits for what never comes"
+        return None if events.empty() else events.get()
 
 
 @given(forests(), BOUNDS, st.randoms(use_true_random=False))
@@ -204,6 +212,7 @@ def test_nothing_is_forgotten_run_twice_out_of_order_or_past_a_limit(
     assert list(results) == sorted(results, key=rehearsal.place)
     assert sorted(rehearsal.failed) == sorted(reached - fine)
     assert not rehearsal.outstanding
+    assert rehearsal.permits == 0
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Which ballots are asked: fixed votes, votes where it is open, pairs, a funnel."""
+"""Which questions are asked: fixed votes, votes where it is open, pairs, a funnel."""
 
 import random
 from collections import Counter
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline.judging.auto import MOST_VOTES, OPENING_VOTES, further_votes
-from pipeline.judging.pairwise import Comparison
-from pipeline.judging.schemes import FINALISTS, votes_on
+from pipeline.judging.certainty import MOST_VOTES, OPENING_VOTES, further_votes
+from pipeline.judging.comparison import Comparison
+from pipeline.judging.schemes import FINALISTS, Judging
 from pipeline.judging.vote import Vote
 from tests.judging_fakes import (
     Booth,
@@ -44,13 +44,14 @@ def noisy(seed: int, *, lost: float = 0.0) -> Marking:
     return mark
 
 
-def nobody(_ballot: object) -> None:
+def nobody(_question: object) -> None:
     return None
 
 
 def test_votes_on_a_card_are_numbered_and_spread_over_judges() -> None:
-    votes = votes_on(card(2), range(3, 6), panel_of_letters("abc", "-a"))
-    assert [vote.place for vote in votes] == [(2, 3), (2, 4), (2, 5)]
+    judging = Judging(panel=panel_of_letters("abc", "-a"))
+    votes = judging.votes_on(card(2), range(3, 6))
+    assert [vote.order for vote in votes] == [(2, 3), (2, 4), (2, 5)]
     assert [vote.judge.preset for vote in votes] == ["c", "b", "c"]  # a wrote it
 
 
@@ -77,7 +78,7 @@ def test_auto_asks_further_votes_of_the_leader_and_its_contenders_alone() -> Non
 
 
 @given(st.integers(1, 15), SEEDS, st.sampled_from([0.0, 0.3, 0.9]))
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40)
 def test_auto_numbers_votes_without_gaps_within_cap_and_budget(
     cards: int, seed: int, lost: float
 ) -> None:
@@ -109,7 +110,7 @@ def test_auto_ends_at_once_when_no_vote_can_be_had() -> None:
 def test_each_pair_goes_to_one_judge_and_own_families_are_named() -> None:
     booth = Booth(nobody, lower_id_wins)
     scores = judged(3, booth, mode="pairwise", panel=panel_of_letters("ab", "ab"))
-    asked_of = {each.place[:2]: each.judge.preset for each in booth.asked}
+    asked_of = {each.order[:2]: each.judge.preset for each in booth.asked}
     assert asked_of[(1, 3)] == asked_of[(3, 1)] == "b"
     assert asked_of[(2, 3)] == asked_of[(3, 2)] == "a"
     assert asked_of[(1, 2)] == asked_of[(2, 1)]  # each of them wrote one of the two
@@ -124,15 +125,15 @@ SIX = {1: 3.0, 2: 7.0, 3: 6.0, 4: 2.0, 5: 8.0, 6: 5.0}  # best: 5, 2, 3, 6
 def test_a_funnel_compares_the_best_four_in_both_orders_once() -> None:
     booth = Booth(marks(SIX), lower_id_wins)
     judged(6, booth, mode="funnel", panel=panel_of_letters("abc"))
-    assert [len(ballots) for ballots in booth.rounds] == [18, 12]
+    assert [len(asked) for asked in booth.rounds] == [18, 12]
     assert sorted(booth.pairs()) == sorted(permutations((2, 3, 5, 6), 2))
     judges = {
-        frozenset(each.place[:2]): Counter[str | None]()
+        frozenset(each.ids): Counter[str | None]()
         for each in booth.asked
         if isinstance(each, Comparison)
     }
     for each in booth.rounds[1]:
-        judges[frozenset(each.place[:2])][each.judge.preset] += 1
+        judges[frozenset(each.order[:2])][each.judge.preset] += 1
     assert all(list(asked.values()) == [2] for asked in judges.values())
     assert len({next(iter(asked)) for asked in judges.values()}) > 1
 
@@ -187,7 +188,7 @@ def test_a_card_without_a_vote_is_not_compared_and_has_no_score() -> None:
 
 
 def none_with_six(comparison: Comparison) -> float | None:
-    return lower_id_wins(comparison) if 6 not in comparison.place[:2] else None
+    return lower_id_wins(comparison) if 6 not in comparison.ids else None
 
 
 @pytest.mark.parametrize("points", [lower_id_wins, even, none_with_six])

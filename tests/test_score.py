@@ -3,9 +3,9 @@
 from typing import Any
 
 from pipeline.criteria import CRITERIA
-from pipeline.elements import ranked
-from pipeline.items import Watch
+from pipeline.prompts.documents import ranked
 from pipeline.score import score_all_cards_with_voting
+from pipeline.work import Watch
 from tests.stage_fakes import (
     SHORT,
     Asked,

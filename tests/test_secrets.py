@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pipeline.llm.client import ChatClient
-from pipeline.llm.endpoints import Opening, open_connections
-from pipeline.llm.presets import Preset
+from pipeline.llm.opening import Opening, open_connections
+from pipeline.models.presets import Preset
 from tests.cli_fakes import Cli
-from tests.fakes import OpenGate, asking
+from tests.fakes import OpenLimit, asking
 from tests.loopback_llm import ChatRequest, Fixed, LoopbackLLM
 from tests.loopback_replies import content_for
 from tests.process_runs import (
@@ -105,7 +105,7 @@ def test_a_user_name_in_the_address_is_refused_and_not_shown(cli: Cli) -> None:
 
 
 def test_what_opens_endpoints_does_not_show_the_environment() -> None:
-    opening = Opening(env={"SOME_KEY": KEY}, make_gate=lambda _preset: OpenGate())
+    opening = Opening(env={"SOME_KEY": KEY}, make_limit=lambda _preset: OpenLimit())
     assert KEY not in repr(opening)
 
 
@@ -120,7 +120,7 @@ def test_no_server_can_pass_on_the_key_of_another() -> None:
         ]
         how = Opening(
             env={"ONE_KEY": "sk-one-0123456789", "OTHER_KEY": KEY},
-            make_gate=lambda _preset: OpenGate(),
+            make_limit=lambda _preset: OpenLimit(),
         )
         client = ChatClient(open_connections(presets, how, closing=closing))
         reply = client.complete(asking(), stage="generate", item_id="1")

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.elements import elements_of, ranked
 from pipeline.errors import UnreadableReply
-from pipeline.llm.presets import Preset
+from pipeline.models.presets import Preset
+from pipeline.prompts.documents import elements_of, ranked
 from pipeline.select import (
     ROOM_CHARACTERS,
     blueprint_schema,

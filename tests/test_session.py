@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from parallel.session import Session, Showing, open_session
-from pipeline.candidates import candidate_plans, write_all_candidates
+from parallel.progress_line import Waits
+from parallel.session import Session, live, open_session
 from pipeline.errors import Interrupted, ItemRejected, SettingsError, StorageError
-from pipeline.llm.choice import Choice
-from pipeline.llm.presets import Preset
+from pipeline.generate import candidate_plans, write_all_candidates
+from pipeline.llm.limiting import Observation
+from pipeline.models.presets import Preset
+from pipeline.models.run_models import Choice
 from pipeline.records import Brief
-from pipeline.run_folder import RunFolder
 from pipeline.settings import Settings
+from pipeline.store.run_folder import RunFolder
 from tests.loopback_llm import LoopbackLLM
 from tests.stage_fakes import candidate
 
@@ -50,7 +52,7 @@ def opened(server: LoopbackLLM, folder: RunFolder, **how: Any) -> Any:
         Choice(main=how.get("preset", preset), why="test"),
         folder,
         env=how["env"],
-        showing=Showing(quiet=how.get("quiet", True)),
+        quiet=how.get("quiet", True),
     )
 
 
@@ -62,14 +64,23 @@ def test_limits_of_the_settings_are_those_of_the_run(
     server: LoopbackLLM, folder: RunFolder
 ) -> None:
     with opened(server, folder) as session:
-        concurrency = session.concurrency
-    assert concurrency.max_in_flight == 9
-    assert concurrency.stage_limits == {"generate": 6, "extract": 6, "score": 9}
-    assert concurrency.limiter is session.limiter
+        limiter, concurrency = session.limiter, session.concurrency
+        name = session.client.endpoint()
+        permits = [limiter.reserve(name, "score") for _ in range(10)]
+        assert [permit is not None for permit in permits] == [True] * 9 + [False]
+        for permit in filter(None, permits):
+            limiter.return_unused(permit)
+        permits = [limiter.reserve(name, "extract") for _ in range(7)]
+        assert [permit is not None for permit in permits] == [True] * 6 + [False]
+        for permit in filter(None, permits):
+            limiter.return_unused(permit)
+    assert concurrency.limiter is limiter
     assert concurrency.stop is session.stop
 
 
-def test_a_sequential_run_has_one_place(server: LoopbackLLM, folder: RunFolder) -> None:
+def test_a_sequential_run_has_one_permit(
+    server: LoopbackLLM, folder: RunFolder
+) -> None:
     one_by_one = Settings(topic="t", max_concurrent=6)
     with opened(server, folder, settings=one_by_one) as session:
         assert session.limiter.max_in_flight == 1
@@ -84,11 +95,12 @@ def test_calls_are_journalled_and_the_metrics_are_written_at_the_end(
             client=session.client,
             watch=session.watch,
         )
+        assert live(session.limiter, session.client, Waits()).tokens["generate"] > 0
     kept = metrics(folder)
     assert (kept["total"]["calls"], kept["stages"]["generate"]["calls"]) == (2, 2)
     assert (kept["in_flight_limit"], kept["in_flight_peak"]) == (9, 1)
-    (lane,) = kept["lanes"].values()
-    assert lane["peak_in_flight"] == 1
+    (endpoint,) = kept["endpoints"].values()
+    assert endpoint["peak_in_flight"] == 1
     assert folder.journal_path.read_bytes().count(b"\n") >= 2
     assert len(list(folder.candidates_path.iterdir())) == 2
 
@@ -187,3 +199,22 @@ def test_after_a_stop_no_call_is_made(server: LoopbackLLM, folder: RunFolder) ->
     with opened(server, folder) as session, pytest.raises(Interrupted):
         session.attend(lambda: stopped(session), resume="again")
     assert server.state().hits == 0
+
+
+def test_the_screen_sees_calls_and_what_is_waited_for(
+    server: LoopbackLLM, folder: RunFolder
+) -> None:
+    refusal = Observation(
+        kind="rate", started_s=0.0, finished_s=0.0, said="slow down", retry_after_s=40.0
+    )
+    waits = Waits()
+    waits.note("select 1", "the server answered 524", 40.0)
+    with opened(server, folder) as session:
+        limiter, client = session.limiter, session.client
+        assert live(limiter, client, waits).waits.endswith("s: the server answered 524")
+        with limiter.endpoint(client.endpoint()).permit("generate") as permit:
+            assert live(limiter, client, waits).in_flight == 1
+            assert live(limiter, client, waits).waits == ""
+            permit.note(refusal)
+        assert live(limiter, client, waits).in_flight == 0
+        assert live(limiter, client, waits).waits.endswith("s: slow down")

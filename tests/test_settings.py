@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
-from pipeline.settings import Settings, read_text, topic_from_file
+from pipeline.settings import Settings, read_text
 
 
 def error_of(**values: Any) -> str:
@@ -99,14 +99,9 @@ def test_settings_survive_the_way_to_disk(**values: Any) -> None:
     assert Settings.from_dict(json.loads(json.dumps(made.as_dict()))) == made
 
 
-def test_a_resumed_run_takes_what_the_user_changed_and_passes_over_the_unknown() -> (
-    None
-):
+def test_what_a_later_version_kept_is_passed_over() -> None:
     kept = {"topic": "t", "iterations": 4, "of_a_later_version": 1}
-    resumed = Settings.from_dict(kept, max_concurrent=2)
-    assert (resumed.iterations, resumed.max_concurrent) == (4, 2)
-    with pytest.raises(SettingsError, match="max_concurrent must be at least 1"):
-        Settings.from_dict(kept, max_concurrent=0)
+    assert Settings.from_dict(kept) == Settings(topic="t", iterations=4)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +120,10 @@ def test_a_damaged_run_file_is_one_line(kept: dict[str, Any]) -> None:
         Settings.from_dict(kept)
 
 
-def test_a_topic_file_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
     (tmp_path / "brief.md").write_text("Ein Ärgernis\n", encoding="utf-8")
-    assert topic_from_file(str(tmp_path / "brief.md")) == "Ein Ärgernis\n"
+    read = read_text(str(tmp_path / "brief.md"), what="brief", remedy="mend it")
+    assert read == "Ein Ärgernis\n"
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.article_text import units
 from pipeline.criteria import CRITERIA
 from pipeline.extract import extract_article_card
 from pipeline.score import score_article_card
@@ -19,6 +18,7 @@ from pipeline.short.extract import (
 )
 from pipeline.short.forms import check_choices, shape
 from pipeline.short.select import MOST_CARDS, short_blueprint_schema
+from pipeline.text.article import units
 from tests.stage_fakes import (
     BRIEF,
     CRITERIA_NAMES,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.article_gate import GateOutcome, GateReport, GateVote
+from pipeline.compare import GateOutcome, GateReport, GateVote
+from pipeline.front.summary import summary
 from pipeline.job import Job
 from pipeline.records import (
     ArticleCandidate,
@@ -17,7 +18,6 @@ from pipeline.records import (
     Judged,
 )
 from pipeline.result import Result
-from pipeline.summary import summary
 from tests.stage_fakes import score
 
 FOLDER = Path("outputs/2026-01-31/topic")
@@ -78,14 +78,6 @@ def test_every_failure_is_listed_with_its_reason() -> None:
     assert "NOTE: 9 failed" in shown
     for number in range(9):
         assert f"  card {number}: no {number}" in shown.splitlines()
-
-
-def test_nothing_from_a_model_steers_the_terminal() -> None:
-    hostile = "\x1b[2J\x07gone\u202e"
-    result = a_result(FailedItem(item=hostile, reason=hostile), notes=[hostile])
-    shown = summary(result, path=FOLDER, article=None)
-    assert "gone" in shown
-    assert not set(shown) & set("\x1b\x07\u202e")
 
 
 def test_one_draft_of_one_is_no_best_draft() -> None:
@@ -188,11 +180,6 @@ def test_one_order_alone_is_no_contradiction() -> None:
     ]
     (line,) = gate_line(gate("not decided", votes=tuple(votes)))
     assert "the two orders contradict each other (2 comparisons" in line
-
-
-def test_the_name_of_the_gate_s_judge_steers_no_terminal() -> None:
-    (line,) = gate_line(gate("tie", judge="\x1b[2Jann"))
-    assert "by ann, whose family" in line
 
 
 def test_the_score_of_a_finalist_has_the_interval_of_its_votes() -> None:

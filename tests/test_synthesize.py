@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from pipeline.llm.presets import Preset
+from pipeline.models.presets import Preset
 from pipeline.records import Brief, Finding, Passage
-from pipeline.synthesize import Attempt, synthesize_article, word_range
+from pipeline.synthesize import Attempt, synthesize_article
+from pipeline.validate import word_range
 from tests.stage_fakes import BRIEF, FULL, SHORT, blueprint, stand
 
 FINDING = Finding(check="length", source="code", severity="major", detail="Too short.")

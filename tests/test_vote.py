@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.criteria import CRITERIA
 from pipeline.errors import UnreadableReply
-from pipeline.judging.vote import score_article_card
-from pipeline.llm.presets import Preset
+from pipeline.models.presets import Preset
+from pipeline.score import score_article_card
 from tests.stage_fakes import CRITERIA_NAMES, FULL, SHORT, card, stand
 
 

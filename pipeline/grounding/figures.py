@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 
-from pipeline.article_text import DIGITS, figure_value
+from pipeline.text.article import DIGITS, figure_value
 
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
 _TEENS = (

@@ -8,26 +8,22 @@ most nearly the same. It shows sentences and changes none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from pipeline.article_text import plain, sentences
-from pipeline.grounding.likeness import content_words, likeness
-from pipeline.grounding.pages import Page, pages, searched
-from pipeline.prompting import room_characters
+from pipeline.grounding.paragraphs import (
+    Paragraph,
+    content_words,
+    likeness,
+    read_paragraphs,
+    searched,
+)
+from pipeline.prompts.templates import room_characters
 from pipeline.records import ArticleId, Passage, SynthesisBlueprint
+from pipeline.text.article import Unit, plain, sentences
 
 ROOM_CHARACTERS = 30_000  # of passages, where the preset states no context
 _SHARE_FOR_PASSAGES = 0.2  # of the context, beside blueprint, article and answer
 _LEAST_LIKENESS = 0.25  # below it a sentence says something else
 _Sentence = tuple[ArticleId, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One sentence of a draft, or a heading."""
-
-    text: str
-    is_heading: bool
 
 
 def named_passages(blueprint: SynthesisBlueprint) -> list[Passage]:
@@ -58,8 +54,8 @@ def source_passages(
     room = room_characters(
         context, share=_SHARE_FOR_PASSAGES, otherwise=ROOM_CHARACTERS
     )
-    books = {each.article_id: None for each in named_passages(blueprint)}
-    read = {own: _Draft(drafts[own]) for own in books if own in drafts}
+    named = dict.fromkeys(each.article_id for each in named_passages(blueprint))
+    read = {own: _Draft(drafts[own]) for own in named if own in drafts}
     chosen: dict[_Sentence, int] = {}  # by the place of the passage that named it first
     for place, passage in enumerate(named_passages(blueprint)):
         if passage.article_id not in read:
@@ -97,11 +93,15 @@ class _Draft:
     """One draft, sentence by sentence."""
 
     def __init__(self, text: str) -> None:
-        self._pages: list[tuple[int, Page]] = []  # with the number of its first line
-        self.lines: list[_Line] = []
-        for page in pages(text):
-            self._pages.append((len(self.lines), page))
-            self.lines += (_Line(each, page.is_heading) for each in page.sentences)
+        self._paragraphs: list[
+            tuple[int, Paragraph]
+        ] = []  # with the number of its first line
+        self.lines: list[Unit] = []
+        for paragraph in read_paragraphs(text):
+            self._paragraphs.append((len(self.lines), paragraph))
+            self.lines += (
+                Unit(each, paragraph.is_heading) for each in paragraph.sentences
+            )
         self._words = [content_words(line.text) for line in self.lines]
 
     def window(self, passage: str) -> list[int]:
@@ -123,9 +123,9 @@ class _Draft:
         return set().union(*parts) or self._closest(passage)
 
     def _verbatim(self, words: str) -> set[int]:
-        for first, page in self._pages:
-            if span := page.find(words):
-                return {first + number for number in page.sentences_at(span)}
+        for first, paragraph in self._paragraphs:
+            if span := paragraph.find(words):
+                return {first + number for number in paragraph.sentences_at(span)}
         return set()
 
     def _closest(self, passage: str) -> set[int]:

@@ -4,90 +4,175 @@ What comparisons add up to: an order by Bradley-Terry, and how sure it is.
 A comparison is one game; its points are the criteria's, weighted, so that one call can
 be a narrow win. A failed comparison is missing; it is never a loss. Both orders of a
 pair are games of their own: a judge who always names the first gives each a win.
+
+Ties count half for each side, the sufficient statistic also of Davidson's model with
+ties (1970); pairs that were never compared are simply missing. Fitted by the iteration
+of Hunter, "MM algorithms for generalized Bradley-Terry models" (2004), with half a game
+against an average opponent, drawn, for each: nobody is infinitely strong.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean, pstdev
+from typing import NamedTuple
 
 from pipeline.criteria import HIGHEST, LOWEST, Criterion, weighted, weighted_mean
-from pipeline.judging.ballots import Poll
-from pipeline.judging.bradley_terry import (
-    Shares,
-    Tally,
-    expected_shares,
-    middle_of,
-    redrawn_shares,
-    strengths,
-)
 from pipeline.judging.certainty import CONFIDENCE, shared_ranks
-from pipeline.judging.pairwise import WIN, Comparison, Verdict
-from pipeline.judging.panel import Panel
+from pipeline.judging.comparison import WIN, Comparison, Verdict
+from pipeline.judging.questions import Poll
+from pipeline.llm.call import derived_seed
 from pipeline.records import ArticleScore, CriterionScore, HeadToHead, JudgeMark
+
+_PRIOR_GAMES = 0.5
+_ROUNDS, _ROUNDS_OF_A_DRAW = 500, 30
+_CLOSE = 1e-4
+DRAWS = 200
+
+Shares = dict[int, float]
+"""By id, the chance of winning against one of the others, taken at random."""
+
+
+class Tally(NamedTuple):
+    """The games of a pair (a, b): how many, and the points of a, a tie being one half."""
+
+    points: float
+    games: int
+
+
+Tallies = Mapping[tuple[int, int], Tally]
+
+
+def strengths(
+    ids: Sequence[int],
+    tallies: Tallies,
+    *,
+    start: Mapping[int, float] | None = None,
+    rounds: int = _ROUNDS,
+) -> dict[int, float]:
+    """Bradley-Terry strengths, their geometric mean 1."""
+    at = {one: index for index, one in enumerate(ids)}
+    met = [(at[a], at[b], games) for (a, b), (_, games) in tallies.items()]
+    won = [_PRIOR_GAMES / 2] * len(at)
+    for (a, b), (points, games) in tallies.items():
+        won[at[a]] += points
+        won[at[b]] += games - points
+    found = [start[one] for one in ids] if start else [1.0] * len(at)
+    for _ in range(rounds):
+        before, found = found, _step(found, won, met)
+        if all(abs(a - b) < _CLOSE * b for a, b in zip(before, found, strict=True)):
+            break
+    return dict(zip(ids, found, strict=True))
+
+
+def _step(
+    found: Sequence[float], won: Sequence[float], met: Sequence[tuple[int, int, int]]
+) -> list[float]:
+    """One round of the iteration: points won over games, weighed by who was met."""
+    weighed = [_PRIOR_GAMES / (one + 1.0) for one in found]
+    for a, b, games in met:
+        share = games / (found[a] + found[b])
+        weighed[a] += share
+        weighed[b] += share
+    new = [points / weight for points, weight in zip(won, weighed, strict=True)]
+    scale = math.exp(sum(map(math.log, new)) / len(new))
+    return [one / scale for one in new]
+
+
+def expected_shares(found: Mapping[int, float]) -> Shares:
+    """The share of points each would win against all the others, once each."""
+    return {
+        one: sum(mine / (mine + other) for i, other in found.items() if i != one)
+        / max(1, len(found) - 1)
+        for one, mine in found.items()
+    }
+
+
+def redrawn_shares(
+    fitted: Mapping[int, float],
+    tallies: Tallies,
+    *,
+    rng: random.Random,
+    draws: int = DRAWS,
+) -> list[Shares]:
+    """Shares as they might have come out: the parametric bootstrap.
+
+    Each game is played again with the chances of the `fitted` strengths (Efron and
+    Tibshirani, "An Introduction to the Bootstrap", 1993, section 6.5). Redrawing the
+    comparisons that were made instead would, with a dozen of them, claim far more
+    certainty than there is. It takes a game to be won or lost, so with split points it
+    is on the safe side.
+    """
+    ids = list(fitted)
+    chances = {(a, b): fitted[a] / (fitted[a] + fitted[b]) for a, b in tallies}
+    shares = []
+    for _ in range(draws):
+        again = {
+            pair: Tally(sum(rng.random() < chances[pair] for _ in range(games)), games)
+            for pair, (_, games) in tallies.items()
+        }
+        redrawn = strengths(ids, again, start=fitted, rounds=_ROUNDS_OF_A_DRAW)
+        shares.append(expected_shares(redrawn))
+    return shares
+
+
+def middle_of(values: Sequence[float], confidence: float) -> tuple[float, float]:
+    """The interval that holds the middle part of the values."""
+    ordered = sorted(values)
+    # Rounded first: 1 - 0.9 is a little less than 0.1.
+    cut = int(round(len(ordered) * (1 - confidence), 6) / 2)
+    return ordered[cut], ordered[-1 - cut]
+
 
 _PLACES = 3
 Games = Sequence[tuple[Comparison, Verdict]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How the compared cards stand, by id."""
+class Standing(NamedTuple):
+    """How one card stands among those compared."""
 
-    shares: Shares
-    intervals: Mapping[int, tuple[float, float]]
-    ranks: Mapping[int, int]
+    rank: int
+    compared: HeadToHead
 
 
-def games_of(poll: Poll) -> list[tuple[Comparison, Verdict]]:
-    """The comparisons that were answered, by the ids in them."""
-    ordered = sorted(poll.of_kind(Comparison), key=lambda each: each.place)
-    return [(c, poll.results[c.item]) for c in ordered if c.item in poll.results]
+def standings(ids: Sequence[int], poll: Poll, *, seed: int) -> dict[int, Standing]:
+    """By id, the shares of the cards with 90 % intervals, and shared ranks.
 
-
-def points_of(verdict: Verdict, criteria: Sequence[Criterion]) -> float:
-    """The share of the first card in one comparison, criteria weighted, 0 to 1."""
-    return weighted(verdict, criteria)
-
-
-def standing(
-    ids: Sequence[int],
-    games: Games,
-    criteria: Sequence[Criterion],
-    *,
-    rng: random.Random,
-) -> Standing:
-    """Shares, 90 % intervals and shared ranks of the cards; ids without a game too.
-
-    Two cards are told apart when one is ahead in 95 % of the redrawn results, which is
-    the 90 % interval of their difference on one side of nothing.
+    Also of ids without a game. Two cards are told apart when one is ahead in 95 % of
+    the redrawn results, which is the 90 % interval of their difference on one side of
+    nothing; `seed` is that of redrawing.
     """
-    tallies = _tallies(games, criteria)
+    tallies = _tallies(poll.answered(Comparison))
     fitted = strengths(ids, tallies)
+    shares = expected_shares(fitted)
+    rng = random.Random(derived_seed(seed, "comparisons"))  # noqa: S311 - no secret
     drawn = redrawn_shares(fitted, tallies, rng=rng)
     needed = (1 + CONFIDENCE) / 2 * len(drawn)
-
-    def is_surely_above(a: int, b: int) -> bool:
-        return sum(shares[a] > shares[b] for shares in drawn) >= needed
-
-    return Standing(
-        shares=expected_shares(fitted),
-        intervals={
-            one: middle_of([shares[one] for shares in drawn], CONFIDENCE) for one in ids
-        },
-        ranks=shared_ranks(ids, is_surely_above),
+    ranks = shared_ranks(
+        ids, lambda a, b: sum(one[a] > one[b] for one in drawn) >= needed
     )
+    standing = {}
+    for one in ids:
+        asked = [c for c in poll.of_kind(Comparison) if one in c.ids]
+        counted = sum(c.item in poll.answers for c in asked)
+        low, high = middle_of([found[one] for found in drawn], CONFIDENCE)
+        compared = HeadToHead(
+            overall=_score(shares[one]),
+            interval=(_score(low), _score(high)),
+            votes=counted,
+            abstained=len(asked) - counted,
+        )
+        standing[one] = Standing(ranks[one], compared)
+    return standing
 
 
-def _tallies(
-    games: Games, criteria: Sequence[Criterion]
-) -> dict[tuple[int, int], Tally]:
+def _tallies(games: Games) -> dict[tuple[int, int], Tally]:
     found: dict[tuple[int, int], Tally] = {}
     for comparison, verdict in games:
-        first, second, _ = comparison.place
-        points = points_of(verdict, criteria)
+        first, second = comparison.ids
+        points = weighted(verdict, comparison.criteria)
         pair = (min(first, second), max(first, second))
         before = found.get(pair, Tally(0.0, 0))
         mine = points if first < second else WIN - points
@@ -95,48 +180,27 @@ def _tallies(
     return found
 
 
-def head_to_head(one: int, table: Standing, poll: Poll) -> HeadToHead:
-    """How one of the compared cards stands, on the scale of scores."""
-    asked = [c for c in poll.of_kind(Comparison) if one in c.place[:2]]
-    counted = sum(c.item in poll.results for c in asked)
-    low, high = table.intervals[one]
-    return HeadToHead(
-        overall=_score(table.shares[one]),
-        interval=(_score(low), _score(high)),
-        votes=counted,
-        abstained=len(asked) - counted,
-    )
-
-
-def own_family_of(one: int, games: Games, panel: Panel) -> tuple[str, ...]:
-    """The judges who compared a card that their own family wrote, by name."""
-    return tuple(
-        sorted(
-            {
-                comparison.judge.preset or ""
-                for comparison, _ in games
-                if one in comparison.place[:2] and panel.wrote(comparison.judge, one)
-            }
-        )
-    )
-
-
-def scores_of_comparisons(poll: Poll, *, rng: random.Random) -> list[ArticleScore]:
+def scores_of_comparisons(
+    poll: Poll, criteria: Sequence[Criterion], *, seed: int
+) -> list[ArticleScore]:
     """One score a card, in card order; a card without any comparison has none."""
-    games = games_of(poll)
-    met = {one for comparison, _ in games for one in comparison.place[:2]}
+    games = poll.answered(Comparison)
+    met = {one for comparison, _ in games for one in comparison.ids}
     ids = [card.article_id for card in poll.cards if card.article_id in met]
     if not ids:
         return []
-    table = standing(ids, games, poll.criteria, rng=rng)
-    return [_score_of(one, table, poll, games=games) for one in ids]
+    table = standings(ids, poll, seed=seed)
+    return [_score_of(one, table[one], games, criteria=criteria) for one in ids]
 
 
-def _score_of(one: int, table: Standing, poll: Poll, *, games: Games) -> ArticleScore:
-    marks = {
-        c.name: [_score(p) for p in _won(one, games, c.name)] for c in poll.criteria
-    }
-    compared = head_to_head(one, table, poll)
+def _score_of(
+    one: int, standing: Standing, games: Games, *, criteria: Sequence[Criterion]
+) -> ArticleScore:
+    own = [
+        (comparison, verdict) for comparison, verdict in games if one in comparison.ids
+    ]
+    marks = {c.name: [_score(p) for p in _won(one, own, c.name)] for c in criteria}
+    compared = standing.compared
     return ArticleScore(
         article_id=one,
         criteria={
@@ -151,17 +215,17 @@ def _score_of(one: int, table: Standing, poll: Poll, *, games: Games) -> Article
         votes=compared.votes,
         abstained=compared.abstained,
         interval=compared.interval,
-        rank=table.ranks[one],
-        by_judge=_by_judge(one, games, poll.criteria),
+        rank=standing.rank,
+        by_judge=_by_judge(one, own, criteria),
         compared=compared,
     )
 
 
 def _won(one: int, games: Games, criterion: str) -> list[float]:
+    """The points of one of the two in each of its games."""
     return [
-        verdict[criterion] if one == c.first.article_id else WIN - verdict[criterion]
-        for c, verdict in games
-        if one in c.place[:2]
+        verdict[criterion] if one == comparison.ids[0] else WIN - verdict[criterion]
+        for comparison, verdict in games
     ]
 
 
@@ -169,9 +233,9 @@ def _by_judge(
     one: int, games: Games, criteria: Sequence[Criterion]
 ) -> dict[str, JudgeMark]:
     judged: dict[str, list[tuple[Comparison, Verdict]]] = {}
-    for game in games:
-        if one in game[0].place[:2]:
-            judged.setdefault(game[0].judge.preset or "", []).append(game)
+    for comparison, verdict in games:
+        name = comparison.judge.preset or ""
+        judged.setdefault(name, []).append((comparison, verdict))
     marks = {}
     for judge, found in sorted(judged.items()):
         means = {c.name: fmean(_won(one, found, c.name)) for c in criteria}

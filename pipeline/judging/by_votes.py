@@ -8,36 +8,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 from pipeline.criteria import HIGHEST, LOWEST, Criterion, weighted_mean
-from pipeline.judging.ballots import Poll
 from pipeline.judging.certainty import (
     Interval,
+    Mark,
     Mean,
     Noise,
     interval,
     is_surely_above,
     pooled_noise,
+    severities,
     shared_ranks,
 )
-from pipeline.judging.panel import Panel
-from pipeline.judging.severity import Mark, severities
-from pipeline.judging.vote import Vote
+from pipeline.judging.questions import Poll
+from pipeline.judging.vote import Marks, Vote
 from pipeline.records import ArticleScore, CriterionScore, JudgeMark
 
 _PLACES = 3
-Votes = Mapping[int, Sequence[ArticleScore]]
-"""Counted votes by card, in vote order."""
 
 
-def counted_votes(poll: Poll) -> dict[int, list[ArticleScore]]:
+def counted_votes(poll: Poll) -> dict[int, list[Marks]]:
     """The votes that were answered, by card and in vote order; [] where none was."""
-    votes: dict[int, list[ArticleScore]] = {c.article_id: [] for c in poll.cards}
-    for ballot in sorted(poll.of_kind(Vote), key=lambda vote: vote.place):
-        if ballot.item in poll.results:
-            votes[ballot.card.article_id].append(poll.results[ballot.item])
+    votes: dict[int, list[Marks]] = {card.article_id: [] for card in poll.cards}
+    for vote, marks in poll.answered(Vote):
+        votes[vote.card.article_id].append(marks)
     return votes
 
 
@@ -46,104 +42,86 @@ def asked_votes(poll: Poll) -> Counter[int]:
     return Counter(vote.card.article_id for vote in poll.of_kind(Vote))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Levelled:
-    """The votes' overall scores by card, all judges brought to one level.
+def levelled(
+    votes: Mapping[int, Sequence[Marks]],
+) -> tuple[dict[int, list[float]], dict[str, float]]:
+    """Overall marks by card as judges of one severity would give them.
 
-    `offsets` is what was taken off the votes of each judge: 0 for one alone.
+    Second, what was taken off the marks of each judge: 0 for one alone.
     """
-
-    overalls: Mapping[int, Sequence[float]]
-    offsets: Mapping[str, float]
-
-    @property
-    def judges(self) -> int:
-        """How many judges voted, at least one."""
-        return max(1, len(self.offsets))
-
-
-def levelled(votes: Votes) -> Levelled:
-    """The votes without the severity of their judges."""
     offsets = severities(
-        Mark(card, judge_of(vote), vote.overall)
+        Mark(card, marks.judge, marks.overall)
         for card, cast in votes.items()
-        for vote in cast
+        for marks in cast
     )
     overalls = {
-        card: [vote.overall - offsets[judge_of(vote)] for vote in cast]
+        card: [marks.overall - offsets[marks.judge] for marks in cast]
         for card, cast in votes.items()
     }
-    return Levelled(overalls=overalls, offsets=offsets)
+    return overalls, offsets
 
 
-def judge_of(vote: ArticleScore) -> str:
-    """The preset that cast a single vote."""
-    return next(iter(vote.by_judge), "")
-
-
-def scores_of_votes(poll: Poll, panel: Panel) -> list[ArticleScore]:
+def scores_of_votes(poll: Poll, criteria: Sequence[Criterion]) -> list[ArticleScore]:
     """One score a card, in card order; a card whose votes all abstained has none."""
     votes, asked = counted_votes(poll), asked_votes(poll)
-    level = levelled(votes)
-    noise = pooled_noise(level.overalls.values(), judges=level.judges)
-    means = {card: Mean(fmean(v), len(v)) for card, v in level.overalls.items() if v}
+    overalls, offsets = levelled(votes)
+    noise = pooled_noise(overalls.values(), judges=len(offsets))
+    means = {card: Mean(fmean(v), len(v)) for card, v in overalls.items() if v}
     ranks = shared_ranks(means, lambda a, b: is_surely_above(means[a], means[b], noise))
     scores = []
     for card, cast in votes.items():
-        score = combine_votes(
-            cast, poll.criteria, asked=asked[card], offsets=level.offsets
-        )
-        if score is not None:
-            shown = {"interval": _shown(means[card], noise), "rank": ranks[card]}
-            sure = score.model_copy(update=shown)
-            scores.append(with_own_family_named(sure, panel))
+        if not cast:
+            continue
+        score = mean_of(cast, criteria, asked=asked[card], offsets=offsets)
+        shown = {"interval": _shown(means[card], noise), "rank": ranks[card]}
+        scores.append(score.model_copy(update=shown))
     return scores
 
 
-def combine_votes(
-    votes: Sequence[ArticleScore],
+def mean_of(
+    votes: Sequence[Marks],
     criteria: Sequence[Criterion],
     *,
     asked: int,
     offsets: Mapping[str, float] | None = None,
-) -> ArticleScore | None:
-    """What the votes on one card, in vote order, add up to; None when all abstained.
+) -> ArticleScore:
+    """What the votes on one card, one at least and in vote order, add up to.
 
     Spread is the population standard deviation of the votes that were counted;
     `offsets` are taken off the marks of each judge; what that would lead out of the
     scale stays at its end.
     """
-    if not votes:
-        return None
-    shifts = [(offsets or {}).get(judge_of(vote), 0.0) for vote in votes]
+    shifts = [(offsets or {}).get(marks.judge, 0.0) for marks in votes]
     exact: dict[str, float] = {}
     combined = {}
-    for criterion in criteria:
-        marks = [vote.criteria[criterion.name] for vote in votes]
-        level = [mark.mean - shift for mark, shift in zip(marks, shifts, strict=True)]
-        exact[criterion.name] = fmean(level)
-        combined[criterion.name] = CriterionScore(
+    for name in (criterion.name for criterion in criteria):
+        given = [marks.by_criterion[name] for marks in votes]
+        level = [mark - shift for mark, shift in zip(given, shifts, strict=True)]
+        exact[name] = fmean(level)
+        combined[name] = CriterionScore(
             mean=round(_on_scale(fmean(level)), _PLACES),
             spread=round(pstdev(level), _PLACES),
             votes=len(level),
-            justifications=tuple(j for mark in marks for j in mark.justifications),
+            justifications=tuple(
+                reason for marks in votes if (reason := marks.reasons.get(name))
+            ),
         )
+    overalls = [
+        marks.overall - shift for marks, shift in zip(votes, shifts, strict=True)
+    ]
     return ArticleScore(
         article_id=votes[0].article_id,
         criteria=combined,
         overall=_on_scale(weighted_mean(exact, criteria)),
         votes=len(votes),
         abstained=asked - len(votes),
-        spread=round(
-            pstdev(v.overall - shift for v, shift in zip(votes, shifts, strict=True)),
-            _PLACES,
-        ),
+        spread=round(pstdev(overalls), _PLACES),
         by_judge=_by_judge(votes),
     )
 
 
 def score_beside(
-    votes: Sequence[ArticleScore],
+    votes: Sequence[Marks],
     scores: Sequence[ArticleScore],
     criteria: Sequence[Criterion],
     *,
@@ -153,15 +131,15 @@ def score_beside(
 
     It has no rank; None when every vote abstained.
     """
+    if not votes:
+        return None
     offsets = severities(
         Mark(score.article_id, judge, mark.mean)
         for score in scores
         for judge, mark in score.by_judge.items()
         for _ in range(mark.votes)
     )
-    score = combine_votes(votes, criteria, asked=asked, offsets=offsets)
-    if score is None:
-        return None
+    score = mean_of(votes, criteria, asked=asked, offsets=offsets)
     known = [*scores, score]
     squares = sum(s.votes * s.spread**2 for s in known)
     freedom = sum(s.votes - 1 for s in known) - max(0, len(offsets) - 1)
@@ -170,26 +148,14 @@ def score_beside(
     return score.model_copy(update={"interval": shown})
 
 
-def _by_judge(votes: Sequence[ArticleScore]) -> dict[str, JudgeMark]:
+def _by_judge(votes: Sequence[Marks]) -> dict[str, JudgeMark]:
     given: dict[str, list[float]] = {}
-    for vote in votes:
-        given.setdefault(judge_of(vote), []).append(vote.overall)
+    for marks in votes:
+        given.setdefault(marks.judge, []).append(marks.overall)
     return {
-        judge: JudgeMark(mean=round(fmean(marks), _PLACES), votes=len(marks))
-        for judge, marks in sorted(given.items())
+        judge: JudgeMark(mean=round(fmean(overalls), _PLACES), votes=len(overalls))
+        for judge, overalls in sorted(given.items())
     }
-
-
-def with_own_family_named(score: ArticleScore, panel: Panel) -> ArticleScore:
-    """The score with a word at the marks of judges whose own family wrote the card."""
-    judges = {judge.preset: judge for judge in panel.judges}
-    marks = {
-        name: mark.model_copy(update={"is_own_family": True})
-        if name in judges and panel.wrote(judges[name], score.article_id)
-        else mark
-        for name, mark in score.by_judge.items()
-    }
-    return score.model_copy(update={"by_judge": marks})
 
 
 def _shown(mean: Mean, noise: Noise | None) -> Interval | None:

@@ -3,16 +3,25 @@ How sure a mean of few votes is, and which of two means is surely higher.
 
 The votes on one card are too few to tell how much votes scatter, so the scatter is
 pooled over all cards: judges are taken to be about as unsteady on one as on another.
-What judges have in common, a taste or a bias, no number of votes reveals.
+Judges that may not score drafts of their own family score different drafts, and one may
+be stricter: card and judge are taken to add up, as in a two-way layout. What judges have
+in common, a taste or a bias, no number of votes reveals.
+
+Which cards get further votes is decided here too: those whose order at the top is still
+open, for a whole round, from the votes alone. That rule is meant to choose well for few
+votes, not to prove the choice.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, fmean
+from typing import NamedTuple
+
+from pipeline.settings import AUTO, Votes
 
 CONFIDENCE = 0.90
 Interval = tuple[float, float]
@@ -43,7 +52,7 @@ def pooled_noise(
     freedom for each but one.
     """
     squares: list[float] = []
-    freedom = 1 - judges
+    freedom = -max(0, judges - 1)
     for votes in votes_of_cards:
         if len(votes) > 1:
             middle = fmean(votes)
@@ -115,3 +124,131 @@ def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
         + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
     )
+
+
+_ROUNDS = 1000  # judges who share one card of many come together slowly
+_CLOSE = 1e-9
+
+
+class Mark(NamedTuple):
+    """What one judge gave one card."""
+
+    card: int
+    judge: str
+    value: float
+
+
+def severities(marks: Iterable[Mark]) -> dict[str, float]:
+    """How far above the others each judge marks the same cards; 0 on average.
+
+    Least squares by fitting cards and judges in turn (backfitting).
+    """
+    by_card: dict[int, list[Mark]] = {}
+    by_judge: dict[str, list[Mark]] = {}
+    for mark in marks:
+        by_card.setdefault(mark.card, []).append(mark)
+        by_judge.setdefault(mark.judge, []).append(mark)
+    offsets = dict.fromkeys(sorted(by_judge), 0.0)
+    for _ in range(_ROUNDS if len(offsets) > 1 else 0):
+        level = {
+            card: fmean(mark.value - offsets[mark.judge] for mark in found)
+            for card, found in by_card.items()
+        }
+        # Level on average over all marks, as they are about the mean of each card.
+        fitted = {
+            judge: fmean(mark.value - level[mark.card] for mark in by_judge[judge])
+            for judge in offsets
+        }
+        step = max(abs(fitted[judge] - offsets[judge]) for judge in offsets)
+        offsets = fitted
+        if step < _CLOSE:
+            break
+    return offsets
+
+
+OPENING_VOTES = 2  # of each card: one alone says nothing of how votes scatter
+_CONTENDERS = 2  # beside the leader, in one round
+
+
+class _Round(NamedTuple):
+    """A further round: votes for each open card, and where a contender is apart."""
+
+    votes: int
+    parted_at: float  # standard errors behind the leader
+
+
+# Two and no more: each is a whole call to wait for. After the first, means are so close
+# to the truth that what is still in doubt is a small difference: only a near tie is worth
+# the wait for another.
+_FURTHER = (_Round(3, parted_at=0.9), _Round(5, parted_at=0.4))
+MOST_VOTES = OPENING_VOTES + sum(each.votes for each in _FURTHER)  # of one card
+
+
+def opening_votes(votes: Votes) -> int:
+    """Votes on each card before any further round."""
+    return OPENING_VOTES if votes == AUTO else int(votes)
+
+
+def further_votes(cards: int) -> int:
+    """The budget: how many votes there may be beyond the opening ones.
+
+    It does not grow with the number of cards, as only those at the top need more.
+    """
+    if cards < 2:
+        return 0
+    return min(cards, 1 + _CONTENDERS) * (MOST_VOTES - OPENING_VOTES)
+
+
+def open_cards(
+    votes: Mapping[int, Sequence[float]], *, parted_at: float, judges: int = 1
+) -> list[int]:
+    """The leader and the contenders that are not yet apart from it, closest first.
+
+    `parted_at` is in standard errors of the difference, `judges` how many were brought
+    to one level. Empty when the order at the top is settled; cards without a vote are
+    not asked about.
+    """
+    means = {card: Mean(fmean(v), len(v)) for card, v in votes.items() if v}
+    if len(means) < 2:
+        return []
+    noise = pooled_noise(votes.values(), judges=judges)
+    leader = min(means, key=lambda card: (-means[card].value, card))
+    gaps = {
+        card: errors_between(means[leader], mean, noise)
+        for card, mean in means.items()
+        if card != leader
+    }
+    contenders = sorted(
+        (card for card, gap in gaps.items() if gap < parted_at),
+        key=lambda card: (gaps[card], card),
+    )
+    return [leader, *contenders] if contenders else []
+
+
+def next_votes(
+    votes: Mapping[int, Sequence[float]],
+    asked: Mapping[int, int],
+    *,
+    judges: int = 1,
+) -> dict[int, int]:
+    """How many votes each card gets in the next round; empty when there is none.
+
+    `votes` holds what was counted, `asked` how many were asked for, with those that
+    failed: a judge that cannot answer is not asked for ever.
+    """
+    spent = sum(asked.values()) - OPENING_VOTES * len(asked)
+    coming = _round_after(spent)
+    if coming is None:
+        return {}
+    still_open = open_cards(votes, parted_at=coming.parted_at, judges=judges)
+    return dict.fromkeys(still_open[: 1 + _CONTENDERS], coming.votes)
+
+
+def _round_after(spent: int) -> _Round | None:
+    """What follows so many further votes; None when both rounds are over."""
+    most_before = 0  # that the rounds before can have spent
+    for each in _FURTHER:
+        if spent <= most_before:
+            return each
+        most_before += (1 + _CONTENDERS) * each.votes
+    return None

@@ -2,11 +2,14 @@
 One call as a stage asks it, and the request that is sent for it.
 
 The request changes from attempt to attempt (a larger limit, the error of the last
-reply); the call, and with it the key in the journal, does not.
+reply); the call, and with it the key in the journal, does not. Every seed of a run is
+derived from the run's own: the same run seed and the same names give the same number on
+every machine and in every order of work.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +18,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.prompting import Message
-from pipeline.seeds import LARGEST_SEED, derived_seed
-from pipeline.text_safety import whole_characters
+from pipeline.prompts.templates import Message
+from pipeline.text.safety import whole_characters
+
+LARGEST_SEED = 2**31 - 1  # servers keep seeds in a signed 32-bit integer
+
+
+def derived_seed(run_seed: int, *names: object) -> int:
+    """A seed from 0 to 2^31 - 1 for what the names say."""
+    text = "/".join([str(run_seed), *map(str, names)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) % LARGEST_SEED
 
 
 class Reply(BaseModel):
@@ -32,8 +42,9 @@ class CallOptions:
 
     `sample` tells independent answers to one question apart, `attempt` the tries of a
     stage. `schema` is a narrower form of the reply's own, `context` goes to its
-    validators. `reasks` is how often an answer in the wrong form is asked for again; None is what the
-    run's policy says.
+    validators. `words` is about how many were asked for: reading ends at several times as
+    many. `reasks` is how often an answer that is of no use is asked for again; None is what
+    the run's policy says.
     """
 
     sample: int = 0
@@ -44,6 +55,7 @@ class CallOptions:
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
     context: Mapping[str, Any] | None = None
+    words: int | None = None
     reasks: int | None = None
 
 
@@ -68,10 +80,20 @@ class Call:
             self.options.attempt,
         )
 
+    @property
+    def name(self) -> str:
+        """What tells it from other calls of the run."""
+        options = self.options
+        return f"{self.stage} {self.item_id} {options.sample} {options.attempt}"
+
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """The next request of a call; one thread works on it."""
+    """The next request of a call; one thread works on it.
+
+    `refused` is what this call had to do without, as `capabilities.py` names it, and
+    `longest_wait_s` the longest wait that a server may ask for.
+    """
 
     call: Call
     seed: int
@@ -80,15 +102,24 @@ class Request:
     extra_body: Mapping[str, Any]
     complaint: str = ""
     reasks: int = 0
+    faults: int = 0
+    longest_wait_s: float = 900.0
     is_enlarged: bool = False
+    is_fitted: bool = False
+    refused: set[str] = field(default_factory=set)
 
     def enlarge_once(self) -> bool:
         """Allow twice the tokens; False when that was done, or no limit was set."""
-        if self.max_tokens is None or self.is_enlarged:
+        if self.max_tokens is None or self.is_enlarged or self.is_fitted:
             return False
         self.max_tokens *= 2
         self.is_enlarged = True
         return True
+
+    def fit_into(self, room: int) -> None:
+        """Allow as many tokens as there is room for, and no more later."""
+        self.max_tokens = room
+        self.is_fitted = True
 
     def complain(self, error: str) -> None:
         """Ask again: the last error only, and a seed that may answer differently."""
@@ -103,8 +134,13 @@ class Request:
         """All that the model reads, for an estimate of its tokens."""
         return " ".join(message["content"] for message in self.call.messages)
 
-    def messages(self, *, schema_in_prompt: bool) -> list[Message]:
-        """The call's messages, the complaint and, where needed, the schema."""
+    def messages(
+        self, *, schema_in_prompt: bool, has_system: bool = True
+    ) -> list[Message]:
+        """The call's messages, the complaint and, where needed, the schema.
+
+        Without `has_system` the system's text stands at the head of the user's.
+        """
         *before, last = self.call.messages
         content = last["content"] + self.complaint
         if schema_in_prompt and self.call.schema is not None:
@@ -112,10 +148,15 @@ class Request:
                 "\n\nAnswer with one JSON object and nothing else.\n"
                 f"JSON schema {self.call.record_name}:\n{json.dumps(self.call.schema)}"
             )
+        asked = [*before, {"role": last["role"], "content": content}]
+        if not has_system and asked[0]["role"] == "system" and len(asked) > 1:
+            system, user, *after = asked
+            both = f"{system['content']}\n\n{user['content']}"
+            asked = [{"role": user["role"], "content": both}, *after]
         # Half a character, as models make them, cannot be sent.
         return [
-            {"role": message["role"], "content": whole_characters(message["content"])}
-            for message in (*before, {"role": last["role"], "content": content})
+            {"role": each["role"], "content": whole_characters(each["content"])}
+            for each in asked
         ]
 
     def request_seed(self) -> int:

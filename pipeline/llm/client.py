@@ -1,16 +1,19 @@
 """
 The only place that talks to servers: one call, made safely.
 
-In order: look in the journal; check the money; take a place at the gate; send; judge
-the outcome; give the place back before any wait; repeat, ask again or raise; write the
-journal; count. Stages hand in messages and get text or a validated reply.
+In order: look in the journal; check the money; take a permit; send, read and judge; write
+the journal and count; give the permit back before any wait; repeat, ask again or raise.
+Stages hand in messages and get text or a validated reply.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 from pipeline.errors import UnreadableReply
 from pipeline.llm.call import (
@@ -18,22 +21,35 @@ from pipeline.llm.call import (
     CallOptions,
     Reply,
     Request,
+    derived_seed,
     record_name,
     strict_schema,
 )
-from pipeline.llm.call_record import call_key
+from pipeline.llm.capabilities import UNHEEDED
 from pipeline.llm.connection import Connection
-from pipeline.llm.ledger import Answer, Finished, Ledger, Work
-from pipeline.llm.outcome import Kind
-from pipeline.llm.presets import Preset
+from pipeline.llm.ledger import Ledger, Work
+from pipeline.llm.limiting import EndpointLimit
+from pipeline.llm.outcome import Kind, Outcome
 from pipeline.llm.reading import TextReply, form_in, text_in
 from pipeline.llm.retry import AttemptFailed, CallRetry, RetryPolicy
-from pipeline.metrics import estimated_usage
-from pipeline.prompting import Message
-from pipeline.seeds import derived_seed
+from pipeline.models.presets import Preset
+from pipeline.prompts.templates import Message
+from pipeline.store.journal_file import call_key
 
 T = TypeVar("T")
+Value = TypeVar("Value", covariant=True)
 R = TypeVar("R", bound=Reply)
+_CUT_FORM = "the reply was cut off at the token limit"
+
+
+class _Read(Protocol[Value]):
+    """Reads the text of an answer; UnreadableReply when it is of no use."""
+
+    def __call__(self, text: str, *, is_cut_off: bool) -> Value: ...
+
+
+def _nobody(_call: Call, _reason: str, _seconds: float) -> None:
+    """Hear of a wait, and do nothing."""
 
 
 class ChatClient:
@@ -51,14 +67,20 @@ class ChatClient:
         policy: RetryPolicy | None = None,
         run_seed: int = 0,
         filter_think: bool = True,
+        on_wait: Callable[[Call, str, float], None] = _nobody,
     ) -> None:
-        """Use the first connection wherever a call names no preset."""
+        """Use the first connection wherever a call names no preset.
+
+        `on_wait` hears, on the call's thread, why it waits before it asks again, and for
+        how many seconds.
+        """
         self._connections = dict(connections)
         self._main = next(iter(self._connections))
         self._ledger = ledger or Ledger()
         self._policy = policy or RetryPolicy()
         self.run_seed = run_seed
         self._filter_think = filter_think
+        self._on_wait = on_wait
 
     def preset(self, name: str | None = None) -> Preset:
         """The named preset of this run, or its main one."""
@@ -68,9 +90,21 @@ class ChatClient:
         """The model that the preset asks for."""
         return self._connections[name or self._main].model
 
-    def lane(self, name: str | None = None) -> str:
-        """The name of the gate that the preset's calls go through."""
-        return self._connections[name or self._main].gate.name
+    def endpoint(self, name: str | None = None) -> str:
+        """The name of the limit that the preset's calls are under."""
+        return self._connections[name or self._main].limit.name
+
+    def limit_by(self, make_limit: Callable[[Preset], EndpointLimit]) -> None:
+        """Put every endpoint under a new limit, for the calls that start from now on."""
+        for connection in self._connections.values():
+            connection.limit = make_limit(connection.preset)
+
+    def tokens_received(self) -> dict[str, int]:
+        """Tokens by stage, of answers that are still coming too; partly estimates."""
+        sums: Counter[str] = Counter()
+        for connection in self._connections.values():
+            sums.update(connection.arrivals.tokens())
+        return dict(sums)
 
     def close(self) -> None:
         """Close every connection."""
@@ -89,9 +123,14 @@ class ChatClient:
         options = options or CallOptions()
         call = Call(stage=stage, item_id=item_id, messages=messages, options=options)
 
-        def read(answer: Answer) -> TextReply:
+        def read(text: str, *, is_cut_off: bool) -> TextReply:
             model = self.model(options.preset)
-            return text_in(answer, model=model, filter_think=self._filter_think)
+            return text_in(
+                text,
+                model=model,
+                is_cut_off=is_cut_off,
+                filter_think=self._filter_think,
+            )
 
         return self._ask(call, read)
 
@@ -115,92 +154,90 @@ class ChatClient:
             schema=options.schema or strict_schema(record),
         )
 
-        return self._ask(
-            call, lambda answer: form_in(answer, record, context=options.context)
-        )
+        def read(text: str, *, is_cut_off: bool) -> R:
+            if is_cut_off:  # however whole it looks
+                raise UnreadableReply(_CUT_FORM)
+            return form_in(text, record, context=options.context)
 
-    def _ask(self, call: Call, read: Callable[[Answer], T]) -> T:
+        return self._ask(call, read)
+
+    def _ask(self, call: Call, read: _Read[T]) -> T:
         connection = self._connections[call.options.preset or self._main]
         request = self._first_request(connection, call)
-        key = self._key(connection, request)
-        if (record := self._ledger.lookup(key)) is not None:
+        work = Work(
+            key=self._key(connection, request),
+            stage=call.stage,
+            item_id=call.item_id,
+            model=connection.model,
+            price=connection.preset.price,
+        )
+        if (record := self._ledger.lookup(work.key)) is not None:
+            is_cut_off = record.finish_reason == "length"
             try:
-                value = read(Answer(record.content or "", record.finish_reason))
+                value = read(record.content or "", is_cut_off=is_cut_off)
             except UnreadableReply:
                 pass  # of an earlier form of this reply: ask anew
             else:
                 self._ledger.note_replayed(record)
                 return value
-        return self._ask_server(connection, request, key=key, read=read)
+        return self._ask_server(connection, request, work, read=read)
 
     def _ask_server(
-        self,
-        connection: Connection,
-        request: Request,
-        *,
-        key: str,
-        read: Callable[[Answer], T],
+        self, connection: Connection, request: Request, work: Work, *, read: _Read[T]
     ) -> T:
-        self._ledger.check_budget()
-        work = Work()
-        policy, asked = self._policy, request.call.options.reasks
+        self._ledger.check_open()
+        asked = request.call.options.reasks
         retry = CallRetry(
-            policy,
-            reasks=policy.reasks if asked is None else asked,
+            self._policy,
+            reasks=self._policy.reasks if asked is None else asked,
             rng=random.Random(  # noqa: S311 - jitter is no secret
                 derived_seed(request.seed, "jitter")
             ),
         )
-        error: Exception | None = None
         try:
             return retry.run(
                 lambda: self._attempt(connection, request, work, read=read),
-                sleep=connection.gate.sleep,
+                sleep=connection.limit.sleep,
+                on_wait=partial(self._on_wait, request.call),
             )
-        except Exception as raised:
-            error = raised
+        except Exception as error:
+            if work.answer is None:  # else it was noted already
+                work.error = error
+                self._ledger.note_finished(work)
             raise
-        finally:
-            self._ledger.note_finished(
-                Finished(
-                    key=key,
-                    stage=request.call.stage,
-                    item_id=request.call.item_id,
-                    model=connection.model,
-                    price=connection.preset.price,
-                    error=error,
-                ),
-                work,
-            )
 
     def _attempt(
-        self,
-        connection: Connection,
-        request: Request,
-        work: Work,
-        *,
-        read: Callable[[Answer], T],
+        self, connection: Connection, request: Request, work: Work, *, read: _Read[T]
     ) -> T:
-        outcome, seconds, wait_s = connection.attempt(request)
-        usage = outcome.usage
-        if outcome.kind in (Kind.OK, Kind.CUT_OFF):
-            usage = usage or estimated_usage(request.prompt_text(), outcome.text)
-        work.add(usage, seconds=seconds)
-        is_longer_asked = outcome.kind is Kind.CUT_OFF and request.enlarge_once()
-        if is_longer_asked or outcome.kind not in (Kind.OK, Kind.CUT_OFF):
-            raise AttemptFailed.from_outcome(
-                outcome, wait_s=wait_s, is_outage=connection.gate.is_out
-            )
-        answer = Answer(outcome.text, outcome.finish_reason)
+        with connection.attempt(request) as attempt:
+            work.add(attempt)
+            outcome = attempt.outcome
+            if outcome.kind is Kind.CUT_OFF:
+                outcome = _after_a_cut(outcome, request)
+            if outcome.kind is Kind.REASK:
+                request.complain(str(outcome.error))
+            if outcome.kind not in (Kind.OK, Kind.CUT_OFF):
+                raise AttemptFailed(outcome, wait_s=attempt.wait_s)
+            value = self._read(outcome, request, read=read)
+            connection.learn(request, is_whole=outcome.kind is Kind.OK)
+            work.answer = outcome
+            # Before the permit is given back: no more answers than are allowed in
+            # flight can be lost, whatever happens.
+            self._ledger.note_finished(work)
+            return value
+
+    def _read(self, outcome: Outcome, request: Request, *, read: _Read[T]) -> T:
+        is_cut_off = outcome.kind is Kind.CUT_OFF
         try:
-            value = read(answer)
+            return read(outcome.text, is_cut_off=is_cut_off)
         except UnreadableReply as error:
-            # A cut-off form stays cut off: it is given up, not asked for again.
-            kind = Kind.FATAL_ITEM if outcome.kind is Kind.CUT_OFF else None
             request.complain(str(error))
-            raise AttemptFailed(error, kind=kind) from error.__cause__
-        work.answer = answer
-        return value
+            if request.call.schema is not None and "{" not in outcome.text:
+                request.refused.add(UNHEEDED)
+            # With twice the room, a form that is cut off stays cut off: it is given up.
+            kind = Kind.FATAL_ITEM if is_cut_off else Kind.REASK
+            failed = replace(outcome, kind=kind, error=error)
+            raise AttemptFailed(failed) from error.__cause__
 
     def _first_request(self, connection: Connection, call: Call) -> Request:
         preset, options = connection.preset, call.options
@@ -216,6 +253,7 @@ class ChatClient:
                 **(preset.json_body if call.schema else preset.text_body),
                 **options.extra_body,
             },
+            longest_wait_s=self._policy.longest_outage_s,
         )
 
     def _key(self, connection: Connection, request: Request) -> str:
@@ -237,3 +275,15 @@ class ChatClient:
                 "schema": call.schema,
             },
         )
+
+
+def _after_a_cut(outcome: Outcome, request: Request) -> Outcome:
+    """With more room where there was a limit of ours; else it is kept, or asked again."""
+    error = outcome.error or UnreadableReply(_CUT_FORM)
+    if request.enlarge_once():
+        return replace(outcome, kind=Kind.BUDGET, error=error)
+    if request.max_tokens is None and (outcome.error or request.call.schema):
+        return replace(outcome, kind=Kind.REASK, error=error)
+    if outcome.error is not None:  # nothing but thinking, in twice the room too
+        return replace(outcome, kind=Kind.FATAL_ITEM)
+    return outcome

@@ -1,134 +1,250 @@
 """
-One endpoint: its one shared HTTP client, its gate, and what it has refused.
+One endpoint: its one shared HTTP client, its limit, and what it has refused.
 
-It sends one attempt at a time and says what came of it. It neither repeats nor reads
-the journal.
+It sends one request at a time, reads the answer as it comes and says what came of it. It
+neither repeats nor reads the journal. Bytes that trickle inside the headers of an answer
+are not bounded; everything after them is.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.errors import EndpointRejected, SettingsError
-from pipeline.llm.abilities import OBJECT, PROMPT, SCHEMA, Abilities
+from pipeline.llm.answers import usage_in
+from pipeline.llm.bounds import bounds_of
 from pipeline.llm.call import Request
-from pipeline.llm.deadline import Deadlines, bound_sockets
-from pipeline.llm.gate import Gate, Observation
-from pipeline.llm.outcome import Kind, Outcome, outcome_of_body, outcome_of_error
-from pipeline.llm.presets import Preset
-from pipeline.text_safety import redactor
+from pipeline.llm.capabilities import (
+    SCHEMA,
+    SYSTEM,
+    Capabilities,
+    Rejections,
+    body_for,
+    form_for,
+    refusal_of,
+)
+from pipeline.llm.limiting import EndpointLimit, Observation, Permit, Seen
+from pipeline.llm.outcome import ANSWERED, Asked, Kind, Outcome
+from pipeline.llm.stream import AnswerReader
+from pipeline.llm.transport import Exchange, only_model, open_client
+from pipeline.metrics import Arrivals, Usage, estimated_tokens
+from pipeline.models.presets import Preset
+from pipeline.text.safety import redactor
 
-_CONNECT_S = 10.0
-_KEY_REFUSED = (401, 402, 403)
-_SPARE_CONNECTIONS = 8
-_SAME_REJECTIONS = 3
-_ANSWERED = (Kind.OK, Kind.CUT_OFF)
-_CONGESTION = (Kind.RATE, Kind.TRANSIENT, Kind.TIMEOUT, Kind.LOADING)
+_SEEN: Mapping[Kind, Seen] = {
+    Kind.OK: "ok",
+    Kind.CUT_OFF: "ok",
+    Kind.RATE: "rate",
+    Kind.DOWN: "down",
+    Kind.TRANSIENT: "fault",
+    Kind.TIMEOUT: "timeout",
+    Kind.LOADING: "loading",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where a preset's requests go; `timeout_s` bounds one request as a whole.
+class Attempt:
+    """What one request led to.
 
-    `secrets` are the keys of the whole run: no answer may carry one further.
+    `seconds` is from sending to the last byte, `waited_s` the part of it before the first
+    piece of a streamed answer, `wait_s` what the limit says to wait before another.
     """
 
-    preset: Preset
-    base_url: str
-    api_key: str = field(repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    max_in_flight: int = 1
-    timeout_s: float = 120.0
+    outcome: Outcome
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    wait_s: float = 0.0
 
 
 class Connection:
     """One endpoint and model, shared by every thread that calls it."""
 
-    def __init__(self, endpoint: Endpoint, gate: Gate) -> None:
-        """Build the shared client; nothing is sent yet."""
-        self.preset = endpoint.preset
-        self.gate = gate
-        self._endpoint = endpoint
-        self._deadlines = Deadlines()
-        self._abilities = Abilities()
-        self._redact = redactor([endpoint.api_key, *endpoint.secrets])
-        # Guards _rejections and _ended.
+    def __init__(  # noqa: PLR0913 - all that sets one endpoint apart from another
+        self,
+        preset: Preset,
+        *,
+        base_url: str,
+        api_key: str,
+        limit: EndpointLimit,
+        secrets: tuple[str, ...] = (),
+        max_in_flight: int = 1,
+        timeout_s: float = 120.0,
+        say: Callable[[str], None] = lambda _line: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Build the shared client; nothing is sent yet.
+
+        `secrets` are the keys of the whole run: no answer may carry one further.
+        `timeout_s` is the longest silence. `say` gets a line when the endpoint turns out
+        to lack something.
+        """
+        self.preset = preset
+        self.limit = limit
+        self.model = preset.model or ""
+        self.arrivals = Arrivals()
+        self._timeout_s = timeout_s
+        self._say = say
+        self._clock = clock
+        self._capabilities = Capabilities()
+        self._redact = redactor([api_key, *secrets])
+        self._rejections = Rejections()
+        # Guards _said.
         self._lock = threading.Lock()
-        self._rejections: list[str] | None = []
-        self._ended: EndpointRejected | None = None
-        self._sdk, self._response_type = _shared_client(endpoint)
-        bound_sockets(self._sdk._client, self._deadlines)
-        self.model = endpoint.preset.model or ""
+        self._said: set[str] = set()
+        self._sdk = open_client(
+            base_url,
+            api_key=api_key,
+            max_in_flight=max_in_flight,
+            timeout_s=timeout_s,
+            # A proxy of the environment cannot reach a server on this machine.
+            uses_proxies=not preset.is_on_this_machine,
+        )
 
     def find_model(self) -> str:
         """The preset's model, or the only one that the server offers."""
         if not self.model:
-            self.model = _only_model(self._sdk, self.preset, redact=self._redact)
+            self.model = only_model(
+                self._sdk,
+                self.preset.base_url,
+                redact=self._redact,
+                wait=self._wait_for_start,
+            )
         return self.model
 
     def close(self) -> None:
         """Close the connections; calls under way fail."""
         self._sdk.close()
 
-    def attempt(self, request: Request) -> tuple[Outcome, float, float]:
-        """Send once: what came, the seconds it took, the seconds to wait before more.
+    @contextmanager
+    def attempt(self, request: Request) -> Iterator[Attempt]:
+        """Send once; what was refused, or has no room, is left out of the next request.
 
-        Waits for a place at the gate and has given it back when it returns.
+        Waits for a permit and holds it in the block, so that what was answered can be
+        written down before the next call is sent. Raises what the limit raises, and
+        EndpointRejected where the endpoint has refused the whole run.
         """
-        form = self._abilities.form
         stage = request.call.stage
-        parameters = self._abilities.taken(_parameters(request, form))
-        with self.gate.admit(stage):
-            self._check_alive()
-            started_s = time.monotonic()
-            outcome = self._post(request, parameters, form)
-            finished_s = time.monotonic()
-        if outcome.kind is Kind.STEP_DOWN and outcome.parameter:
-            self._abilities.give_up(outcome.parameter, form=form)
-        outcome = self._judged(self._redacted(outcome))
-        usage = outcome.usage
-        wait_s = self.gate.note(
-            Observation(
-                kind=_shown(outcome.kind),
-                started_s=started_s,
-                finished_s=finished_s,
-                group=stage,
-                retry_after_s=outcome.retry_after_s,
-                work=usage.completion_tokens if usage else 0,
-                tokens=usage.prompt_tokens + usage.completion_tokens if usage else 0,
-                quota=outcome.quota,
-            )
-        )
-        return outcome, finished_s - started_s, wait_s
-
-    def _post(
-        self, request: Request, parameters: Mapping[str, Any], form: str
-    ) -> Outcome:
-        extra_body = self._abilities.taken(request.extra_body)
-        in_prompt = "response_format" not in parameters or form != SCHEMA
-        body = {
-            "model": self.model,
-            "messages": request.messages(schema_in_prompt=in_prompt),
-            **parameters,
-            **extra_body,
-        }
-        try:
-            with self._deadlines.within(self._endpoint.timeout_s):
-                # Not chat.completions.create: a fifth of a call's CPU time would go
-                # into checking a body that is plain JSON already.
-                response = self._sdk.post(
-                    "/chat/completions", body=body, cast_to=self._response_type
+        with self.limit.permit(stage) as permit:
+            with self._rejections.request():
+                started_s = self._clock()
+                outcome, first_s = self._exchange(request, permit)
+                finished_s = self._clock()
+                outcome = self._rejections.judged(self._redacted(outcome))
+            wait_s = permit.note(
+                _observed(
+                    request, outcome, started_s, first_s=first_s, finished_s=finished_s
                 )
-                return outcome_of_body(response.content, response.headers)
-        except Exception as error:
-            outcome = outcome_of_error(error, sent=[*parameters, *extra_body])
-            if outcome is None:
-                raise
-            return outcome
+            )
+            yield Attempt(
+                outcome=outcome,
+                seconds=finished_s - started_s,
+                waited_s=0.0 if first_s is None else first_s - started_s,
+                wait_s=wait_s,
+            )
+
+    def learn(self, request: Request, *, is_whole: bool) -> None:
+        """Remember what an answer took that could be used, whole or cut off."""
+        record = request.call.record_name
+        is_held = form_for(record, self._refused(request)) == SCHEMA
+        lines = self._capabilities.learn(
+            request.refused, proven=record if is_held else None
+        )
+        is_limit_learnt = request.is_fitted or (is_whole and request.is_enlarged)
+        if is_limit_learnt and request.max_tokens is not None:
+            self._capabilities.learn_limit(
+                request.call.stage, request.max_tokens, is_room=request.is_fitted
+            )
+        for line in lines:
+            self._say(f"{self.preset.label} {line}")
+
+    def _refused(self, request: Request) -> frozenset[str]:
+        return self._capabilities.refused | request.refused
+
+    def _exchange(
+        self, request: Request, permit: Permit
+    ) -> tuple[Outcome, float | None]:
+        """What came of the request, and when the first piece of a stream did."""
+        call, refused = request.call, self._refused(request)
+        if request.max_tokens is not None and not (
+            request.is_enlarged or request.is_fitted
+        ):
+            request.max_tokens = self._capabilities.limit_of(
+                call.stage, request.max_tokens
+            )
+        body = {"model": self.model, **body_for(request, refused)}
+        read = AnswerReader(bounds_of(call.schema, call.options.words))
+        exchange = Exchange(
+            read,
+            asked=self._asked(request, body),
+            timeout_s=self._timeout_s,
+            clock=self._clock,
+            on_first_piece=permit.note_first_piece,
+        )
+        with self.arrivals.coming(call.stage, read):
+            outcome = exchange.outcome(self._sdk, body)
+        self._note_for_next(request, outcome, refused=refused)
+        self._note_prompt_read(request, outcome)
+        return _counted(outcome, request, read), exchange.first_piece_s
+
+    def _asked(self, request: Request, body: Mapping[str, Any]) -> Asked:
+        return Asked(
+            sent={
+                name: value
+                for name, value in body.items()
+                if name not in ("model", "messages")
+                and (name, value) != ("stream", False)
+            },
+            has_system=body["messages"][0]["role"] == SYSTEM,
+            is_proven=self._capabilities.is_proven(request.call.record_name),
+            faults=request.faults,
+            longest_wait_s=request.longest_wait_s,
+        )
+
+    def _note_for_next(
+        self, request: Request, outcome: Outcome, *, refused: Collection[str]
+    ) -> None:
+        """What the next request of the call does otherwise."""
+        if outcome.kind is Kind.STEP_DOWN and outcome.parameter:
+            record = request.call.record_name
+            request.refused.add(refusal_of(outcome.parameter, record, refused))
+        elif outcome.kind is Kind.BUDGET and outcome.room:
+            request.fit_into(outcome.room)
+            said = f"has less room than --max-tokens asks for: {outcome.error}"
+            self._say_once("room", said)
+        elif outcome.kind is Kind.CUT_OFF and outcome.error:
+            self._say_once("thinking", f"answered no text: {outcome.error}")
+        elif outcome.kind in (Kind.TRANSIENT, Kind.TIMEOUT):
+            request.faults += 1
+
+    def _note_prompt_read(self, request: Request, outcome: Outcome) -> None:
+        """Some servers read the end of a prompt that is too long for them, and say so
+        by their count alone.
+        """
+        usage = outcome.usage
+        if usage is None or usage.is_estimate or outcome.kind not in ANSWERED:
+            return
+        read = usage.prompt_tokens
+        if self._capabilities.is_cut_at(read, len(request.prompt_text())):
+            self._say_once(
+                "prompt",
+                f"reads only {read} tokens of longer prompts: give it a larger context"
+                " (num_ctx, OLLAMA_CONTEXT_LENGTH)",
+            )
+
+    def _wait_for_start(self, seconds: float) -> None:
+        self._say_once("start", "is loading its model: it is waited for")
+        self.limit.sleep(seconds)
+
+    def _say_once(self, about: str, line: str) -> None:
+        with self._lock:
+            if about in self._said:
+                return
+            self._said.add(about)
+        self._say(f"{self.preset.label} {self._redact(line)}")
 
     def _redacted(self, outcome: Outcome) -> Outcome:
         """The outcome as it may be kept and shown: careless servers echo the key."""
@@ -136,94 +252,38 @@ class Connection:
             outcome.error.args = (self._redact(str(outcome.error)),)
         return replace(outcome, text=self._redact(outcome.text))
 
-    def _check_alive(self) -> None:
-        """Send nothing more to an endpoint that has refused the whole run."""
-        with self._lock:
-            ended = self._ended
-        if ended is not None:
-            raise EndpointRejected(str(ended))
 
-    def _judged(self, outcome: Outcome) -> Outcome:
-        """The outcome, or the end of the run when every first request is refused."""
-        with self._lock:
-            if outcome.kind in _ANSWERED or outcome.finish_reason:
-                self._rejections = None  # a refusal by the model is an answer, too
-            elif outcome.kind is Kind.FATAL_ITEM and self._rejections is not None:
-                self._rejections.append(str(outcome.error))
-                if self._rejections == [str(outcome.error)] * _SAME_REJECTIONS:
-                    error = EndpointRejected(f"{outcome.error}, to every request")
-                    outcome = replace(outcome, kind=Kind.FATAL_RUN, error=error)
-            if isinstance(outcome.error, EndpointRejected):
-                self._ended = outcome.error
+def _counted(outcome: Outcome, request: Request, read: AnswerReader) -> Outcome:
+    """The outcome with its tokens: estimated where something came and nobody counted."""
+    if outcome.usage is not None or not read.tokens:
         return outcome
-
-
-def _parameters(request: Request, form: str) -> dict[str, Any]:
-    return {
-        "temperature": request.temperature,
-        "max_tokens": request.max_tokens,
-        "seed": request.request_seed(),
-        "response_format": _response_format(request, form),
-    }
-
-
-def _response_format(request: Request, form: str) -> dict[str, Any] | None:
-    if request.call.schema is None or form == PROMPT:
-        return None
-    if form == OBJECT:
-        return {"type": "json_object"}
-    schema = {
-        "name": request.call.record_name,
-        "strict": True,
-        "schema": request.call.schema,
-    }
-    return {"type": "json_schema", "json_schema": schema}
-
-
-def _shown(kind: Kind) -> str:
-    if kind in _ANSWERED:
-        return "ok"
-    return kind.value if kind in _CONGESTION else "other"
-
-
-def _shared_client(endpoint: Endpoint) -> tuple[Any, type]:
-    """The SDK's client, and the type under which it hands out a raw response."""
-    import httpx2
-    import openai  # here: it takes 0.4 s, and --help needs none of it
-
-    room = endpoint.max_in_flight + _SPARE_CONNECTIONS
-    timeout_s = endpoint.timeout_s
-    http_client = openai.DefaultHttpxClient(
-        limits=httpx2.Limits(max_connections=room, max_keepalive_connections=room),
-        # A proxy of the environment cannot reach a server on this machine.
-        trust_env=not endpoint.preset.is_on_this_machine,
+    counted = usage_in(read.usage) or Usage(
+        prompt_tokens=estimated_tokens(request.prompt_text()),
+        completion_tokens=read.tokens,
+        is_estimate=True,
     )
-    sdk = openai.OpenAI(
-        base_url=endpoint.base_url,
-        api_key=endpoint.api_key,
-        max_retries=0,
-        timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
-        http_client=http_client,
+    return replace(outcome, usage=counted)
+
+
+def _observed(
+    request: Request,
+    outcome: Outcome,
+    started_s: float,
+    *,
+    first_s: float | None,
+    finished_s: float,
+) -> Observation:
+    usage, kind = outcome.usage, _SEEN.get(outcome.kind, "other")
+    if outcome.kind is Kind.REASK and outcome.text:
+        kind = "ok"  # it answers, if not as it should
+    return Observation(
+        kind=kind,
+        started_s=started_s,
+        finished_s=finished_s,
+        call=request.call.name,
+        first_piece_s=first_s,
+        retry_after_s=outcome.retry_after_s,
+        tokens=usage.prompt_tokens + usage.completion_tokens if usage else 0,
+        quota=outcome.quota,
+        said="" if outcome.error is None else str(outcome.error),
     )
-    return sdk, httpx2.Response
-
-
-def _only_model(sdk: Any, preset: Preset, *, redact: Callable[[str], str]) -> str:
-    remedy = "set OPENAI_MODEL, or `model` of the preset, to the one to use"
-    try:
-        names = sorted(model.id for model in sdk.models.list().data)
-    except Exception as error:
-        outcome = outcome_of_error(error, sent=())
-        said = redact(str(outcome.error)) if outcome else type(error).__name__
-        if getattr(error, "status_code", None) in _KEY_REFUSED:
-            raise EndpointRejected(said) from error
-        message = (
-            f"{preset.base_url} did not say which models it has ({said}); {remedy}"
-        )
-        raise SettingsError(message) from error
-    if len(names) != 1:
-        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-        message = f"{preset.base_url} offers {len(names)} models ({shown}); {remedy}"
-        raise SettingsError(message)
-    only: str = names[0]
-    return only

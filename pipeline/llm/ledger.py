@@ -1,8 +1,9 @@
 """
 The books of a run: what calls answered before, what they cost, what may be spent.
 
-One entry a call, good or bad, goes to the journal, to the metrics and to the money.
-It decides nothing about how a call is made.
+One entry a call, good or bad, goes to the journal, to the metrics and to the money. It
+decides nothing about how a call is made. What a call had cost that was killed in the
+midst of a request is not known: the server had not said it yet.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.errors import BudgetSpent, PipelineError, RunStopped
-from pipeline.llm.call_record import CallRecord
-from pipeline.llm.journal import Journal, NoJournal
-from pipeline.llm.presets import Price
+from pipeline.errors import BudgetSpent, PipelineError, StorageError
+from pipeline.llm.connection import Attempt
+from pipeline.llm.outcome import Outcome
 from pipeline.metrics import (
     NO_USAGE,
     CallMeasure,
@@ -23,42 +23,40 @@ from pipeline.metrics import (
     Usage,
     process_metrics,
 )
+from pipeline.models.presets import Price
+from pipeline.store.journal import Journal, NoJournal
+from pipeline.store.journal_file import CallRecord
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The text that a call ended on, as the server sent it."""
-
-    text: str
-    finish_reason: str | None
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Work:
-    """What the requests of one call have cost so far, and the answer they led to."""
-
-    usage: Usage = NO_USAGE
-    seconds: float = 0.0
-    requests: int = 0
-    answer: Answer | None = None
-
-    def add(self, usage: Usage | None, *, seconds: float) -> None:
-        """Count one request."""
-        self.usage += usage or NO_USAGE
-        self.seconds += seconds
-        self.requests += 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """Which call came to an end, and the error that it ended with."""
+    """What one call has cost so far, and the answer or the error that it ended with."""
 
     key: str
     stage: str
     item_id: str
     model: str
-    price: Price | None
-    error: Exception | None
+    price: Price | None = None
+    usage: Usage = NO_USAGE
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    requests: int = 0
+    answer: Outcome | None = None
+    error: Exception | None = None
+
+    def add(self, attempt: Attempt) -> None:
+        """Count one request."""
+        self.usage += attempt.outcome.usage or NO_USAGE
+        self.seconds += attempt.seconds
+        self.waited_s += attempt.waited_s
+        self.requests += 1
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars; None where the price is not known."""
+        if self.price is None:
+            return None
+        return self.price.cost(self.usage.prompt_tokens, self.usage.completion_tokens)
 
 
 class Ledger:
@@ -78,18 +76,24 @@ class Ledger:
         self._journal = journal or NoJournal()
         self._metrics = metrics or process_metrics()
         self._max_cost = max_cost
-        # Guards _spent, in dollars; unknown prices add nothing.
+        # Guards both below.
         self._lock = threading.Lock()
-        self._spent = self._journal.cost_before
+        self._spent = self._journal.cost_before  # dollars; unknown prices add nothing
+        self._broken: StorageError | None = None  # the journal takes no more
 
     def lookup(self, key: str) -> CallRecord | None:
         """The answer that an earlier process got to this very call."""
         return self._journal.lookup(key)
 
-    def check_budget(self) -> None:
-        """Raise BudgetSpent when no further call may be paid for."""
+    def check_open(self) -> None:
+        """Raise BudgetSpent when no further call may be paid for.
+
+        Also StorageError when an answer could not be written down: neither could more.
+        """
         with self._lock:
-            spent = self._spent
+            spent, broken = self._spent, self._broken
+        if broken is not None:
+            raise StorageError(str(broken))
         if self._max_cost is not None and spent >= self._max_cost:
             message = (
                 f"--max-cost {self._max_cost:g} is spent;"
@@ -97,32 +101,36 @@ class Ledger:
             )
             raise BudgetSpent(message)
 
-    def note_finished(self, call: Finished, work: Work) -> None:
-        """Enter one call; one that never sent a request leaves no trace."""
+    def note_finished(self, work: Work) -> None:
+        """Enter one call; one that never sent a request leaves no trace.
+
+        Also one that the end of the run interrupted between two requests: what those
+        before had cost counts when the run is resumed.
+        """
         if not work.requests:
             return
-        usage = work.usage
-        cost = None
-        if call.price is not None:
-            cost = call.price.cost(usage.prompt_tokens, usage.completion_tokens)
         with self._lock:
-            self._spent += cost or 0.0
+            self._spent += work.cost or 0.0
         self._metrics.record_call(
             CallMeasure(
-                stage=call.stage,
-                model=call.model,
-                usage=usage,
+                stage=work.stage,
+                model=work.model,
+                usage=work.usage,
                 seconds=work.seconds,
-                cost=cost,
+                waited_s=work.waited_s,
+                cost=work.cost,
                 requests=work.requests,
                 is_ok=work.answer is not None,
                 ended_s=time.monotonic(),
             )
         )
-        if isinstance(call.error, PipelineError | None) and not isinstance(
-            call.error, RunStopped
-        ):
-            self._journal.record(_record(call, work, cost))
+        if isinstance(work.error, PipelineError | None):
+            try:
+                self._journal.record(_record(work))
+            except StorageError as error:
+                with self._lock:
+                    self._broken = error
+                raise
 
     def note_replayed(self, record: CallRecord) -> None:
         """Count a call that an earlier process paid for."""
@@ -143,23 +151,23 @@ class Ledger:
         )
 
 
-def _record(call: Finished, work: Work, cost: float | None) -> CallRecord:
-    answer = work.answer
+def _record(work: Work) -> CallRecord:
+    answer, error = work.answer, work.error
     return CallRecord(
-        key=call.key,
+        key=work.key,
         ok=answer is not None,
-        stage=call.stage,
-        item_id=call.item_id,
-        model=call.model,
+        stage=work.stage,
+        item_id=work.item_id,
+        model=work.model,
         content=answer.text if answer else None,
-        error=None if call.error is None else str(call.error),
-        error_kind=None if call.error is None else type(call.error).__name__,
+        error=None if error is None else str(error),
+        error_kind=None if error is None else type(error).__name__,
         finish_reason=answer.finish_reason if answer else None,
         prompt_tokens=work.usage.prompt_tokens,
         completion_tokens=work.usage.completion_tokens,
         tokens_estimated=work.usage.is_estimate,
         requests=work.requests,
         seconds=round(work.seconds, 3),
-        cost=cost,
+        cost=work.cost,
         ended_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )

@@ -14,13 +14,13 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, model_validator
 
-from pipeline.article_text import Unit, figures, title, word_count
 from pipeline.llm.call import CallOptions, Reply
 from pipeline.llm.client import ChatClient
-from pipeline.prompting import fill
+from pipeline.prompts.templates import fill
 from pipeline.records import ArticleCandidate, ArticleCard, Evidence
 from pipeline.short.forms import check_choices, form, one_of, shape
-from pipeline.text_safety import fenced
+from pipeline.text.article import Unit, figures, title, word_count
+from pipeline.text.safety import fenced
 
 STAGE = "extract"
 TEMPERATURE = 0.7
@@ -107,7 +107,7 @@ def short_card(
     candidate: ArticleCandidate,
     lines: Sequence[Unit],
     *,
-    retry_count: int,
+    reasks: int | None,
     client: ChatClient,
 ) -> ArticleCard:
     """The card of one draft; `lines` are its headings and sentences."""
@@ -122,7 +122,7 @@ def short_card(
         options=CallOptions(
             temperature=TEMPERATURE,
             max_tokens=MAX_TOKENS,
-            reasks=retry_count,
+            reasks=reasks,
             schema=schema,
             context={"schema": schema},
         ),

@@ -1,28 +1,28 @@
 """
 SCORE for a small model: one whole number a criterion, or one winner; no reasons.
+
+What is returned is a form, its messages and its options; the judge is asked elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import Field, create_model
 
 from pipeline.criteria import HIGHEST, LOWEST, Criterion
-from pipeline.items import Question
 from pipeline.llm.call import CallOptions, Reply
-from pipeline.llm.client import ChatClient
-from pipeline.prompting import fill
+from pipeline.prompts.templates import Message, fill
 from pipeline.records import ArticleCard
 from pipeline.short.forms import form, from_to, one_of, shape
-from pipeline.text_safety import fenced
+from pipeline.text.safety import fenced
 
-TEMPERATURE = 0.7
 MAX_TOKENS = 140
 LONGEST_TEXT = 300
 WINNERS = ("A", "B", "tie")
+Asked = tuple[type[Reply], list[Message], CallOptions]
 
 
 class ShortArticleScoreReply(Reply):
@@ -46,68 +46,36 @@ def _forms(
     return reply, form({c.name: shown for c in criteria})
 
 
-def short_vote(
-    card: ArticleCard,
-    criteria: Sequence[Criterion],
-    question: Question,
-    *,
-    client: ChatClient,
-) -> dict[str, int]:
-    """The marks of one vote, by criterion."""
+def short_vote(card: ArticleCard, criteria: tuple[Criterion, ...]) -> Asked:
+    """A vote: the reply holds a mark for each criterion."""
     values = {"card": card_lines(card), "lowest": LOWEST, "highest": HIGHEST}
-    kind = _Kind(ShortArticleScoreReply, "score", tuple(criteria))
-    return _marks(kind, values, question, client=client)
+    return _asked(ShortArticleScoreReply, "score", values, criteria=criteria)
 
 
-def short_verdict(
-    cards: tuple[ArticleCard, ArticleCard],
-    criteria: Sequence[Criterion],
-    question: Question,
-    *,
-    client: ChatClient,
-) -> dict[str, str]:
-    """Who wins one comparison, by criterion: A, B or tie."""
+def short_comparison(
+    cards: Sequence[ArticleCard], criteria: tuple[Criterion, ...]
+) -> Asked:
+    """A comparison of two: the reply says for each criterion A, B or tie."""
     first, second = map(card_lines, cards)
-    kind = _Kind(ShortPairwiseVerdictReply, "pairwise", tuple(criteria))
     values = {"card_a": first, "card_b": second}
-    return _marks(kind, values, question, client=client)
+    return _asked(ShortPairwiseVerdictReply, "pairwise", values, criteria=criteria)
 
 
-class _Kind(NamedTuple):
-    """What is filled in, and by which prompt it is asked for."""
-
-    form: type[Reply]
-    prompt: str
-    criteria: tuple[Criterion, ...]
-
-
-def _marks(
-    kind: _Kind,
+def _asked(
+    base: type[Reply],
+    prompt: str,
     values: Mapping[str, object],
-    question: Question,
     *,
-    client: ChatClient,
-) -> dict[str, Any]:
-    reply_form, schema = _forms(kind.form, kind.criteria)
+    criteria: tuple[Criterion, ...],
+) -> Asked:
+    reply, schema = _forms(base, criteria)
     shown = {
         **values,
-        "rubric": "\n".join(f"{c.name}: {c.question}" for c in kind.criteria),
+        "rubric": "\n".join(f"{c.name}: {c.question}" for c in criteria),
         "shape": shape(schema),
     }
-    reply = client.complete_as(
-        reply_form,
-        fill(kind.prompt, shown, short=True),
-        stage=question.stage,
-        item_id=question.item_id,
-        options=CallOptions(
-            sample=question.sample,
-            preset=question.preset,
-            temperature=TEMPERATURE,
-            max_tokens=MAX_TOKENS,
-            schema=schema,
-        ),
-    )
-    return reply.model_dump()
+    messages = fill(prompt, shown, short=True)
+    return reply, messages, CallOptions(max_tokens=MAX_TOKENS, schema=schema)
 
 
 def card_lines(card: ArticleCard) -> str:

@@ -9,10 +9,10 @@ from typing import Any, Self
 
 from pydantic import ConfigDict, ValidationInfo, model_validator
 
-from pipeline.elements import Ranked
 from pipeline.llm.call import CallOptions, Reply
 from pipeline.llm.client import ChatClient
-from pipeline.prompting import fill
+from pipeline.prompts.documents import Ranked
+from pipeline.prompts.templates import fill
 from pipeline.records import (
     ArticleCard,
     ArticleScore,
@@ -21,7 +21,7 @@ from pipeline.records import (
     SynthesisBlueprint,
 )
 from pipeline.short.forms import check_choices, form, one_of, shape
-from pipeline.text_safety import fenced
+from pipeline.text.safety import fenced
 
 STAGE = "select"
 TEMPERATURE = 0.5

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 
 from parallel.scheduler import Scheduler, Task
-from pipeline.llm.call import CallOptions
-from pipeline.prompting import Message
+from pipeline.llm.call import CallOptions, derived_seed
+from pipeline.prompts.templates import Message
 from tests.benchmarks.setting import MODEL, Engine, Tuning, engine
 
 Call = Callable[[int], object]
+STAGE = "generate"
 WORDS = 250  # of each answer: the server reads it from the prompt
 SPARE_CONNECTIONS = 8
 
@@ -32,7 +33,7 @@ def complete(made: Engine, number: int) -> object:
     """Call number so-and-so of a run."""
     return made.client.complete(
         _messages(number),
-        stage="generate",
+        stage=STAGE,
         item_id=str(number),
         options=CallOptions(temperature=0.9),
     )
@@ -58,7 +59,8 @@ def plain_client(base_url: str, in_flight: int) -> Iterator[Call]:
                 model=MODEL,
                 messages=_messages(number),  # type: ignore[arg-type]  # plain dicts
                 temperature=0.9,
-                seed=number,
+                # As the program's: the server draws times from it.
+                seed=derived_seed(0, STAGE, number, 0, 0),
             )
             return reply.choices[0].message.content
 
@@ -74,26 +76,19 @@ def run_calls(call: Call, number: int, *, in_flight: int) -> None:
 
 def run_tasks(made: Engine, number: int) -> None:
     """So many calls by the program's own scheduler, under the same limiter."""
-    lane = made.client.lane()
-    scheduler = Scheduler(
-        max_in_flight=made.limiter.max_in_flight,
-        room=made.limiter.room,
-        extra_room=made.limiter.sleeping,
-        is_fatal=lambda _error: True,
-    )
-    made.limiter.on_change = scheduler.wake
+    endpoint = made.client.endpoint()
+    scheduler = Scheduler(limiter=made.limiter, is_fatal=lambda _error: True)
     tasks = (
         Task(
             key=n,
             rank=(n,),
-            group="generate",
-            lane=lane,
+            stage=STAGE,
+            endpoint=endpoint,
             run=partial(complete, made, n),
         )
         for n in range(number)
     )
     scheduler.run(tasks)
-    made.limiter.on_change = None
 
 
 def _messages(number: int) -> list[Message]:

@@ -79,7 +79,7 @@ def measure(
         with warm_server(seed=seed, service=service, keep_bodies=True) as server:
             for c in levels:
                 for name, work in WAYS.items():
-                    tuning = Tuning(max_in_flight=c, is_adaptive=name == PROGRAM)
+                    tuning = Tuning(max_in_flight=c)
                     trial = timed(server, work, load=load, tuning=tuning)
                     found.setdefault((c, name), []).append(
                         ratios(trial, load, in_flight=c)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from pipeline.judging.certainty import Mark, severities
 from pipeline.judging.panel import Judge, Panel
-from pipeline.judging.severity import Mark, severities
 from tests.benchmarks.judging_contest import FAMILIES, Contest, Temper
 from tests.benchmarks.judging_figures import percent
 from tests.benchmarks.judging_schemes import intervals_of_votes

@@ -19,7 +19,7 @@ from functools import partial
 from typing import NamedTuple
 
 from pipeline.criteria import CRITERIA
-from pipeline.judging.auto import MOST_VOTES
+from pipeline.judging.certainty import MOST_VOTES
 
 QUALITY, SPREAD = 6.0, 0.8  # of the drafts: mean and standard deviation
 FAMILIES = ("a", "b", "c")  # who writes, as many drafts each as can be

@@ -13,8 +13,7 @@ from functools import partial
 from itertools import combinations
 from statistics import fmean
 
-from pipeline.judging.auto import MOST_VOTES, OPENING_VOTES, next_votes
-from pipeline.judging.bradley_terry import (
+from pipeline.judging.by_comparisons import (
     DRAWS,
     Tally,
     middle_of,
@@ -23,9 +22,12 @@ from pipeline.judging.bradley_terry import (
 )
 from pipeline.judging.certainty import (
     CONFIDENCE,
+    MOST_VOTES,
+    OPENING_VOTES,
     Interval,
     Mean,
     interval,
+    next_votes,
     pooled_noise,
 )
 from pipeline.judging.schemes import FINALISTS

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from pipeline.criteria import HIGHEST, LOWEST
-from pipeline.estimate import estimate
-from pipeline.judging.bradley_terry import expected_shares, strengths
-from pipeline.llm.choice import Choice
-from pipeline.llm.presets import Preset
+from pipeline.front.estimate import estimate
+from pipeline.judging.by_comparisons import expected_shares, strengths
+from pipeline.models.presets import Preset
+from pipeline.models.run_models import Choice
 from pipeline.settings import Settings
 from tests.benchmarks.judging_contest import Contest, Temper
 from tests.benchmarks.judging_figures import (

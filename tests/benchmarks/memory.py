@@ -52,23 +52,22 @@ def peak_mb(base_url: str, way: str, *, in_flight: int) -> Peak:
 
 def flow(base_url: str, in_flight: int) -> int:
     """Drafting and judging in parallel."""
-    # Fixed: all places are taken from the first second, which is the worst case.
-    tuning = Tuning(max_in_flight=in_flight, is_adaptive=False)
+    tuning = Tuning(max_in_flight=in_flight)
     with engine(base_url, tuning) as made:
         _check(lost(draft_and_judge(made, LOAD), LOAD))
-        return made.limiter.snapshot().peak_in_flight
+        return made.limiter.peak_in_flight
 
 
 def loops(base_url: str, _in_flight: int) -> int:
     """Drafting and judging, one call at a time."""
     with engine(base_url, Tuning()) as made:
         _check(lost(draft_and_judge_sequential(made, LOAD), LOAD))
-        return made.limiter.snapshot().peak_in_flight
+        return made.limiter.peak_in_flight
 
 
 def calls(base_url: str, in_flight: int) -> int:
     """As many calls of the program's client, by a pool of threads."""
-    tuning = Tuning(max_in_flight=in_flight, is_adaptive=False)
+    tuning = Tuning(max_in_flight=in_flight)
     with through_client(base_url, tuning) as call:
         run_calls(call, CALLS, in_flight=in_flight)
     return in_flight

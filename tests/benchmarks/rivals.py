@@ -11,18 +11,17 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from pipeline.candidates import write_candidate
 from pipeline.criteria import CRITERIA
 from pipeline.extract import extract_article_card
-from pipeline.judging.by_votes import combine_votes
+from pipeline.generate import write_candidate
+from pipeline.judging.by_votes import mean_of
+from pipeline.judging.vote import Marks, Vote
 from pipeline.records import (
     ArticleCandidate,
     ArticleCard,
-    ArticleScore,
     CandidatePlan,
     Judged,
 )
-from pipeline.score import score_article_card
 from tests.benchmarks.setting import Engine
 from tests.benchmarks.workload import Load
 
@@ -63,13 +62,13 @@ def staged_chained(made: Engine, load: Load) -> Judged:
     """The same, and one thread gives a card its votes one after another."""
     drafts, cards = _drafted(made, load)
 
-    def chain(card: ArticleCard) -> list[ArticleScore]:
+    def chain(card: ArticleCard) -> list[Marks]:
         return [_vote(made, card, number) for number in _numbers(load)]
 
     return _judged(drafts, cards, _map(made, chain, cards))
 
 
-_Carded = tuple[ArticleCard, list["Future[ArticleScore]"]]
+_Carded = tuple[ArticleCard, list["Future[Marks]"]]
 
 
 def _drafted(
@@ -85,8 +84,8 @@ def _map(made: Engine, work: Callable[[T], R], inputs: Iterable[T]) -> list[R]:
         return list(pool.map(work, inputs))
 
 
-def _vote(made: Engine, card: ArticleCard, number: int) -> ArticleScore:
-    return score_article_card(card, CRITERIA, number, client=made.client)
+def _vote(made: Engine, card: ArticleCard, number: int) -> Marks:
+    return Vote(card=card, number=number).ask(made.client)
 
 
 def _numbers(load: Load) -> range:
@@ -96,8 +95,8 @@ def _numbers(load: Load) -> range:
 def _judged(
     drafts: list[ArticleCandidate],
     cards: list[ArticleCard],
-    votes: list[list[ArticleScore]],
+    votes: list[list[Marks]],
 ) -> Judged:
     asked = len(votes[0]) if votes else 0
-    scores = [combine_votes(cast, CRITERIA, asked=asked) for cast in votes]
-    return Judged(drafts, cards, [score for score in scores if score is not None])
+    scores = [mean_of(cast, CRITERIA, asked=asked) for cast in votes]
+    return Judged(drafts, cards, scores)

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from parallel.concurrency import Concurrency
-from parallel.lane_gate import gate_for
 from parallel.limiter import Limiter
+from parallel.stage import Concurrency, limit_for
 from pipeline.llm.client import ChatClient
-from pipeline.llm.connection import Connection, Endpoint
-from pipeline.llm.journal import Journal
+from pipeline.llm.connection import Connection
 from pipeline.llm.ledger import Ledger
-from pipeline.llm.presets import Preset
 from pipeline.llm.retry import RetryPolicy
 from pipeline.metrics import PipelineMetrics
+from pipeline.models.presets import Preset
+from pipeline.store.journal import Journal
 
 MODEL = "loopback"
 _STAGES = ("generate", "extract", "score")
@@ -30,10 +29,9 @@ _STAGES = ("generate", "extract", "score")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """What a user sets; without `is_adaptive` the limit stays where it is."""
+    """What a user sets."""
 
     max_in_flight: int = 1
-    is_adaptive: bool = True
     timeout_s: float = 120.0
     retry_delay_s: float = 1.0
 
@@ -53,21 +51,20 @@ class Engine:
 def engine(base_url: str, tuning: Tuning) -> Iterator[Engine]:
     """Everything fresh: nothing learnt, nothing counted, no connection open."""
     most = tuning.max_in_flight
-    stage_limits = dict.fromkeys(_STAGES, most)
-    limiter = Limiter(most, group_limits=stage_limits, adaptive=tuning.is_adaptive)
+    limiter = Limiter(most, stage_limits=dict.fromkeys(_STAGES, most))
     metrics = PipelineMetrics()
     with ExitStack() as closing:
         folder = Path(closing.enter_context(TemporaryDirectory()))
         journal = closing.enter_context(Journal.open(folder / "calls.jsonl"))
         preset = Preset(name="loopback", base_url=base_url, model=MODEL)
-        endpoint = Endpoint(
-            preset=preset,
+        connection = Connection(
+            preset,
             base_url=base_url,
             api_key="none",
+            limit=limit_for(limiter, preset, timeout_s=tuning.timeout_s),
             max_in_flight=most,
             timeout_s=tuning.timeout_s,
         )
-        connection = Connection(endpoint, gate_for(limiter, preset))
         closing.callback(connection.close)
         client = ChatClient(
             {preset.name: connection},
@@ -78,8 +75,6 @@ def engine(base_url: str, tuning: Tuning) -> Iterator[Engine]:
             client=client,
             limiter=limiter,
             metrics=metrics,
-            concurrency=Concurrency(
-                max_in_flight=most, stage_limits=stage_limits, limiter=limiter
-            ),
+            concurrency=Concurrency(limiter=limiter),
             folder=folder,
         )

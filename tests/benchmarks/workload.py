@@ -19,14 +19,14 @@ from typing import Any
 from parallel import flow
 from parallel.extractor import ParallelArticleExtractor
 from parallel.scorer import ParallelCardScorer
-from pipeline import sequential
-from pipeline.candidates import candidate_plans, plans_from_texts
+from pipeline import run as sequential
 from pipeline.criteria import CRITERIA
 from pipeline.extract import extract_all_article_cards
+from pipeline.generate import candidate_plans, plans_from_texts
 from pipeline.job import Job
-from pipeline.judging.auto import opening_votes
-from pipeline.judging.ballots import Cast
-from pipeline.judging.rounds import Judging
+from pipeline.judging.certainty import opening_votes
+from pipeline.judging.questions import AskAll
+from pipeline.judging.schemes import Judging
 from pipeline.records import (
     ArticleCandidate,
     ArticleCard,
@@ -37,9 +37,9 @@ from pipeline.records import (
     Judged,
 )
 from pipeline.run import run_pipeline
-from pipeline.run_folder import RunFolder
 from pipeline.score import score_all_cards_with_voting
 from pipeline.settings import Votes
+from pipeline.store.run_folder import RunFolder
 from tests.benchmarks.setting import Engine, Tuning, engine
 from tests.loopback_llm import Lognormal, LoopbackLLM, Served
 from tests.loopback_prose import article
@@ -88,6 +88,7 @@ class Trial:
     log: list[Served]
     requests: int  # that the metrics of the run report
     result: Any
+    limits: list[int]  # of the endpoint, one after another
 
 
 Work = Callable[[Engine, Load], Any]
@@ -100,9 +101,17 @@ def timed(server: LoopbackLLM, work: Work, *, load: Load, tuning: Tuning) -> Tri
         result = work(made, load)
         wall_s = time.monotonic() - since_s
         requests = made.metrics.snapshot().total.requests
+        limits = [limit for _, limit in made.limiter.snapshots()[0].history]
     # Both processes read one clock, so the log can be cut by it.
     log = [one for one in server.log() if one.arrived_s >= since_s]
-    return Trial(wall_s=wall_s, log=log, requests=requests, result=result)
+    most = tuning.max_in_flight
+    return Trial(
+        wall_s=wall_s,
+        log=log,
+        requests=requests,
+        result=result,
+        limits=[most, *limits],
+    )
 
 
 @contextmanager
@@ -162,8 +171,8 @@ def draft_and_judge_sequential(made: Engine, load: Load) -> Judged:
 
 def whole_parallel(made: Engine, load: Load) -> Any:
     """All six stages."""
-    cast = partial(flow.cast_at_once, concurrency=made.concurrency, client=made.client)
-    return _whole(made, load, _flow(made, load), cast=cast)
+    ask = partial(flow.ask_at_once, concurrency=made.concurrency, client=made.client)
+    return _whole(made, load, _flow(made, load), ask=ask)
 
 
 def whole_sequential(made: Engine, load: Load) -> Any:
@@ -193,11 +202,11 @@ def _loops(made: Engine, load: Load) -> Callable[[list[CandidatePlan]], Judged]:
     return partial(sequential.draft_and_judge, judging=load.judging, client=made.client)
 
 
-def _whole(made: Engine, load: Load, way: Any, *, cast: Cast | None = None) -> Any:
+def _whole(made: Engine, load: Load, way: Any, *, ask: AskAll | None = None) -> Any:
     today = datetime.now(UTC).date()
     outputs = RunFolder.create(made.folder, "run", today=today)
     job = Job(brief=BRIEF, plans=load.plans())
-    return run_pipeline(job, way, outputs=outputs, client=made.client, cast=cast)
+    return run_pipeline(job, way, outputs=outputs, client=made.client, ask=ask)
 
 
 @lru_cache(maxsize=256)  # made once: it is not to be timed

@@ -1,0 +1,1 @@
+"""Which model is asked, where it is, and what it costs."""

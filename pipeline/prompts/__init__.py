@@ -1,0 +1,1 @@
+"""The wording of what is asked, and how data stands in it."""

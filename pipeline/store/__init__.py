@@ -1,0 +1,1 @@
+"""What is kept: run folder, whole files, journal."""

@@ -1,0 +1,1 @@
+"""What code reads off a text, and makes safe in it."""
