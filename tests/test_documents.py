@@ -13,7 +13,11 @@ from pipeline.front.command_line import parse
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-DOCUMENTS = [README, *sorted((ROOT / "plans").glob("*.md"))]
+DOCUMENTS = [
+    README,
+    *sorted((ROOT / "plans").glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 PLANS = {
     f"parallel_extraction_scoring_{part}.md"
     for part in ("architecture", "implementation_plan", "summary")
@@ -30,8 +34,9 @@ HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 MODULE = re.compile(r"python -m (tests(?:\.\w+)+)")
 NAMED_FILE = re.compile(
-    r"(?<![\w/.-])((?:parallel|pipeline|tests|plans)/[\w/.-]+\.(?:py|md|yaml))"
+    r"(?<![\w/.-])((?:parallel|pipeline|tests|plans|docs)/[\w/.-]+\.(?:py|md|yaml))"
 )
+MODULE_FILE = re.compile(r"(\w+\.py)\b")
 IMPORT = re.compile(r"^from ([\w.]+) import (?:\(([^)]*)\)|(.+))$", re.MULTILINE)
 PLACEHOLDER = "STAGE"
 
@@ -99,7 +104,7 @@ def unknown_flags(path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[st
 
 
 def test_the_plans_are_there() -> None:
-    assert {path.name for path in DOCUMENTS[1:]} == PLANS | {"glossary.md"}
+    assert {path.name for path in DOCUMENTS} >= PLANS | {"glossary.md"}
 
 
 @each_document
@@ -117,6 +122,14 @@ def test_every_file_that_is_named_exists(path: Path) -> None:
     named = set(NAMED_FILE.findall(LINK.sub("", text_of(path))))
     missing = {n for n in named if PLACEHOLDER not in n and not (ROOT / n).exists()}
     assert not missing
+
+
+@each_document
+def test_every_module_that_is_named_is_somewhere(path: Path) -> None:
+    folders = ("parallel", "pipeline", "tests")
+    there = {file.name for one in folders for file in (ROOT / one).rglob("*.py")}
+    named = set(MODULE_FILE.findall(text_of(path)))
+    assert named - there <= {"post_generator.py"}
 
 
 @each_document

@@ -1,4 +1,4 @@
-"""All rules of one lane together, against simulated servers in virtual time."""
+"""All rules of one endpoint together, against simulated servers in virtual time."""
 
 import random
 from collections.abc import Callable

@@ -12,14 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from parallel.limiter.endpoint import EndpointState
 from pipeline.errors import EndpointDown
 from pipeline.llm.limiting import Observation
-
-if TYPE_CHECKING:
-    from parallel.limiter.limiter import Limiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +45,24 @@ class Snapshot:
                 [round(at_s - since_s, 3), limit] for at_s, limit in self.history
             ],
         }
+
+
+class _Limiter(Protocol):
+    """The limiter as its permits see it; each method says more in `limiter.py`."""
+
+    lent: threading.local
+
+    def enter(self, permit: Permit) -> None: ...
+
+    def give_back(self, permit: Permit) -> None: ...
+
+    def return_unused(self, permit: Permit) -> None: ...
+
+    def note_first_piece(self, permit: Permit) -> None: ...
+
+    def note(self, permit: Permit, seen: Observation) -> float: ...
+
+    def sleep(self, endpoint: EndpointLimiter, seconds: float) -> None: ...
 
 
 class Permit:
@@ -118,7 +133,7 @@ class Permit:
 class EndpointLimiter:
     """One endpoint; made by `Limiter.endpoint`."""
 
-    def __init__(self, limiter: Limiter, state: EndpointState) -> None:
+    def __init__(self, limiter: _Limiter, state: EndpointState) -> None:
         """Share the limiter's lock and its counts."""
         self.limiter = limiter
         self.name = state.name

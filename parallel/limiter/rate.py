@@ -130,6 +130,7 @@ class RateRule:
 
         Before it, in every stretch of time, as many as the rate allows less one: a bucket
         that refuses is empty. What is refused by chance often follows a slack stretch.
+        With fewer calls let in than the longest stretch has, it is taken for slack.
         """
         since_s = self._starts_s[0] if self._starts_s else until_s
         let_in = self._let_in(since_s, until_s)

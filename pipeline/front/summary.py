@@ -234,5 +234,6 @@ def _percent(share: float | None) -> str:
 def _failures(failed: Sequence[FailedItem]) -> list[str]:
     if not failed:
         return []
-    lines = [f"NOTE: {len(failed)} failed, without them the run went on:"]
+    them = "it" if len(failed) == 1 else "them"
+    lines = [f"NOTE: {len(failed)} failed; the run went on without {them}:"]
     return lines + [f"  {item.item}: {item.reason}" for item in failed]

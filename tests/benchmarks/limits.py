@@ -1,9 +1,10 @@
 """
 What becomes of a run on servers that cannot stand what was asked for.
 
-Calls in flight capped at 6, starts at 10 a second, throughput that saturates at 4, no
-limit at all; and two that fail: one now and then in every way, one for a while in one
-way. In each, N is what a hopeful user sets; what the server saw is in its own log.
+Calls in flight capped at 6, starts at 10 a second, 4 worked on at once while others
+queue, long silence before each answer, refusals by chance, no limit at all; and two that
+fail: one now and then in every way, one for a while in one way. In each, N is what a
+hopeful user sets; what the server saw is in its own log.
 
     python -m tests.benchmarks.limits --only cap,rate --plot limits.png
 """
