@@ -190,6 +190,10 @@ class ProgressBoard:
         for later, count in self._lost_with(Item(stage, name), failed).items():
             self.tracker(later, -count)
 
+    def items_left(self) -> int:
+        """Items that have not ended, of all that are expected."""
+        return sum(each.expected - each.finished for each in self.snapshot())
+
     def snapshot(self) -> list[ProgressSnapshot]:
         """Each stage at a moment of its own."""
         with self._lock:

@@ -169,17 +169,18 @@ def open_session(
 ) -> Iterator[Session]:
     """The session of one run; the metrics are written however it ends."""
     secrets = [env[p.key_env] for p in choice.all() if p.key_env and env.get(p.key_env)]
-    limiter = Limiter(
-        settings.in_flight_limit,
-        stage_limits=settings.stage_limits,
-        max_outage_s=settings.max_outage_s,
-        on_event=lambda event: line.message(_event_line(event)) if verbose else None,
-    )
     metrics, waits = PipelineMetrics(), Waits()
     board = ProgressBoard(
         planned_calls(settings),
         lost_with=partial(remaining_after_failure, settings=settings),
         verbose=verbose,
+    )
+    limiter = Limiter(
+        settings.in_flight_limit,
+        stage_limits=settings.stage_limits,
+        max_outage_s=settings.max_outage_s,
+        calls_left=board.items_left,
+        on_event=lambda event: line.message(_event_line(event)) if verbose else None,
     )
     line = ProgressLine(
         board,

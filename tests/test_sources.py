@@ -8,6 +8,7 @@ import pytest
 from pipeline.grounding.provenance import trace_article
 from pipeline.grounding.sources import Sources
 from pipeline.records import BlueprintSection, Passage
+from tests.growth import assert_one_pass
 from tests.stage_fakes import BRIEF, blueprint
 from tests.test_provenance import DRAFTS, only, traced
 
@@ -143,3 +144,12 @@ def test_three_words_may_be_altered_and_two_are_a_name(
     quotation: str, found: str
 ) -> None:
     assert only("quotation", f"She said {quotation}.").found == found
+
+
+def test_a_sentence_is_read_once_and_not_once_for_each_of_its_figures() -> None:
+    def trace(long: str) -> None:
+        figures = len(long) // 66
+        text = ", ".join(f"word {number}" for number in range(10, 10 + figures))
+        assert len(traced(f"{text}.", {1: f"{text}."})) >= figures
+
+    assert_one_pass(trace, "x")

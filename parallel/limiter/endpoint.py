@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
@@ -49,6 +50,7 @@ class EndpointState:
         tokens_per_minute: float | None = None,
         timeout_s: float | None = None,
         max_outage_s: float = 900.0,
+        calls_left: Callable[[], float] = lambda: 0.0,
         rng: random.Random,
     ) -> None:
         """Limits that the user states; None where nothing is. Refuses what lets none in.
@@ -75,6 +77,7 @@ class EndpointState:
         self._pacer = Pacer(
             requests_per_s=_per_second(requests_per_minute),
             tokens_per_s=_per_second(tokens_per_minute),
+            calls_left=calls_left,
         )
         self._full_s = -inf  # when all permits were last taken
         self._crowded_s = -inf  # when there was last more than one call
@@ -181,11 +184,8 @@ class EndpointState:
         elif seen.kind in ("down", "fault", "timeout", "loading"):
             self.said = seen.said
             self._note_fault(seen, now_s)
-        elif seen.kind == "other":
-            self._breaker.note_answer(started_s=seen.started_s)
         else:
-            message = f"unknown kind of outcome: {seen.kind!r}"
-            raise ValueError(message)
+            self._breaker.note_answer(started_s=seen.started_s)
         self._note_breaker(now_s, was_open=was_open)
         self._update(now_s, seen.kind)
         return wait_s

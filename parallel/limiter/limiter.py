@@ -39,12 +39,14 @@ class Limiter:
         *,
         stage_limits: Mapping[str, int] | None = None,
         max_outage_s: float = 900.0,
+        calls_left: Callable[[], float] = lambda: 0.0,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         on_event: Callable[[LimiterEvent], None] = lambda _event: None,
     ) -> None:
         """Refuse limits that would let no call start.
 
+        `calls_left` says how many calls the run has still to make; it takes no permit.
         `on_event` hears what a limit did: on any thread, under no lock, in any order.
         """
         self._stage_limits = dict(stage_limits or {})
@@ -53,6 +55,7 @@ class Limiter:
             raise ValueError(message)
         self.max_in_flight = max_in_flight
         self._max_outage_s = max_outage_s
+        self._calls_left = calls_left
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
         self._on_event = on_event
@@ -87,6 +90,7 @@ class Limiter:
             tokens_per_minute=tokens_per_minute,
             timeout_s=timeout_s,
             max_outage_s=self._max_outage_s,
+            calls_left=self._calls_left,
             rng=self._rng,
         )
         with self._lock:
@@ -169,10 +173,8 @@ class Limiter:
     def note_first_piece(self, permit: Permit) -> None:
         """The server has begun to answer the permit's call."""
         with self._lock:
-            now_s = self._clock()
-            permit.endpoint.state.note_first_piece(
-                permit, started_s=permit.started_s, now_s=now_s
-            )
+            now_s, state = self._clock(), permit.endpoint.state
+            state.note_first_piece(permit, started_s=permit.started_s, now_s=now_s)
             self._let_in(now_s)
         self._tell(permit.endpoint)
 
@@ -252,9 +254,7 @@ class Limiter:
         """Of those in line that may start now, the one that has waited longest."""
         if self._is_stopped:
             return None
-        firsts = (
-            each.first(now_s, self._has_room) for each in self._endpoints.values()
-        )
+        firsts = (e.first(now_s, self._has_room) for e in self._endpoints.values())
         return min(filter(None, firsts), key=lambda first: first.number, default=None)
 
     def _stand_in_line(self, permit: Permit, since_s: float) -> None:

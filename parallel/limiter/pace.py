@@ -8,7 +8,7 @@ waits, and now and then all others with it. Nothing is refused here: it says how
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
 
 from pipeline.llm.server_words import Quota
@@ -16,6 +16,7 @@ from pipeline.llm.server_words import Quota
 SAFETY = 0.95
 UNKNOWN_TOKENS = 1000.0  # of a call, until answers tell
 MEMORY = 16  # answers over which the tokens of a call are averaged
+LONG_WINDOW_S = 120.0  # from here on a quota is a stock, and no speed
 CATCH_UP = 0.25  # of a gap: late wake-ups must not add up to a slower pace
 
 
@@ -43,10 +44,13 @@ class Pacer:
         *,
         requests_per_s: float | None = None,
         tokens_per_s: float | None = None,
+        calls_left: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """Stated limits; `calls_left` says how many calls the run has still to make."""
         self.learned_per_s: float | None = None
         self._requests_per_s = requests_per_s
         self._tokens_per_s = tokens_per_s
+        self._calls_left = calls_left
         self._quota_per_s: float | None = None
         self._quota_tokens_per_s: float | None = None
         self._quota_until_s = 0.0
@@ -73,18 +77,34 @@ class Pacer:
             self._tokens_a_call += (tokens - self._tokens_a_call) / MEMORY
 
     def note_quota(self, quota: Quota, now_s: float) -> None:
-        """Headers came; they hold until what they count is reset."""
-        requests = quota_rate(
-            quota.limit_requests, quota.remaining_requests, quota.reset_requests_s
+        """
+        Headers came; they hold until what they count is reset.
+
+        A quota of a day or an hour slows nothing as long as it holds what the run needs.
+        """
+        calls = self._calls_left()
+        requests = self._rate(
+            (quota.limit_requests, quota.remaining_requests, quota.reset_requests_s),
+            needed=calls,
         )
-        tokens = quota_rate(
-            quota.limit_tokens, quota.remaining_tokens, quota.reset_tokens_s
+        tokens = self._rate(
+            (quota.limit_tokens, quota.remaining_tokens, quota.reset_tokens_s),
+            needed=calls * self._tokens_a_call,
         )
         if requests is None and tokens is None:
             return
         self._quota_per_s, self._quota_tokens_per_s = requests, tokens
         resets_s = (quota.reset_requests_s or 0.0, quota.reset_tokens_s or 0.0)
         self._quota_until_s = now_s + max(1.0, *resets_s)
+
+    def _rate(
+        self, stated: tuple[float | None, float | None, float | None], *, needed: float
+    ) -> float | None:
+        _, remaining, reset_s = stated
+        is_stock = reset_s is not None and reset_s > LONG_WINDOW_S
+        if is_stock and remaining is not None and remaining >= needed:
+            return None
+        return quota_rate(*stated)
 
     def gap_s(self, now_s: float) -> float:
         """Seconds between two starts; 0.0 when nothing limits them."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pipeline.grounding.figures import value_of
 from pipeline.grounding.paragraphs import (
@@ -106,7 +106,7 @@ class SourceIndex:
         return around if is_close else None
 
     def _most_like(self, text: str, numbers: Sequence[int]) -> int:
-        wanted = content_words(text)
+        wanted = _sought_words(text)
         alike = {number: likeness(wanted, self._words[number]) for number in numbers}
         # The first of equals, in the order of the sources.
         return max(numbers, key=lambda number: (alike[number], -self._ranks[number]))
@@ -162,6 +162,12 @@ class SourceIndex:
                 if len(holding) < MOST_COMPARED:
                     holding[number] = figure
         return found
+
+
+@lru_cache(maxsize=1)
+def _sought_words(sentence: str) -> frozenset[str]:
+    """Its content words, read once for all figures that it holds."""
+    return content_words(sentence)
 
 
 def _words_by_draft(blueprint: SynthesisBlueprint) -> Mapping[SourceName, list[str]]:

@@ -164,7 +164,6 @@ class Earlier:
     """What the file held when it was opened."""
 
     replayable: dict[str, CallRecord] = field(default_factory=dict)
-    records: int = 0
     damaged: int = 0
     cost: float = 0.0
     whole_bytes: int = 0
@@ -180,7 +179,6 @@ class Earlier:
         if record is None:
             self.damaged += 1
             return
-        self.records += 1
         self.cost += record.cost or 0.0
         # The last record of a key wins, also when it is a failure.
         self.replayable.pop(record.key, None)
