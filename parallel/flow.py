@@ -5,7 +5,7 @@ A candidate's card is extracted when the candidate is there, the questions on it
 when the card is there; with comparisons, a card is compared with every card that came
 before it. Only a further round of questions, where a scheme asks for one, waits for all
 that is under way. The same tasks as the stages run alone, and the same result as
-`sequential.py`.
+the loops of `pipeline/run.py`.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class _Flow:
     _cards: list[ArticleCard] = field(default_factory=list)
 
     def after_candidate(self, candidate: ArticleCandidate) -> Iterable[Task]:
+        self.judging.panel.note_author(candidate.article_id, candidate.preset)
         if self.judging.is_wanted:
             yield self.extractor.task(candidate, then=self.after_card)
 

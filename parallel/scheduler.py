@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from parallel.limiter import Limiter, Permit
+from pipeline.errors import EndpointDown
 
 TICK_S = 0.2
 MOST_THREADS = 4096  # permits and sleepers bound them, long before
@@ -213,12 +214,10 @@ class _Run:
             if limiter is not None:
                 try:
                     permit = limiter.reserve(task.endpoint, task.stage)
-                except Exception as error:  # noqa: BLE001 - it is the task's, as in run()
-                    self._ready.remove(task)
-                    self._record_failure(task, error)
-                    return True
-                if permit is None:
-                    continue
+                    if permit is None:
+                        continue
+                except EndpointDown:  # for the task to find out, which may go elsewhere
+                    pass
             self._ready.remove(task)
             self._start(task, permit)
             return True

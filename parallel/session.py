@@ -178,7 +178,8 @@ def open_session(
     limiter = Limiter(
         settings.in_flight_limit,
         stage_limits=settings.stage_limits,
-        max_outage_s=settings.max_outage_s,
+        max_outage_s=settings.longest_outage_s,
+        max_absence_s=settings.longest_absence_s,
         calls_left=board.items_left,
         on_event=lambda event: line.message(_event_line(event)) if verbose else None,
     )
@@ -209,7 +210,7 @@ def open_session(
             policy=RetryPolicy(
                 delay_s=settings.retry_delay_s,
                 reasks=settings.retry_count,
-                longest_outage_s=settings.max_outage_s,
+                longest_outage_s=settings.longest_outage_s,
             ),
             run_seed=settings.seed,
             filter_think=settings.filter_think,

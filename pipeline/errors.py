@@ -12,7 +12,8 @@ The one error tree: who acts on what went wrong.
     │   ├── RateLimited      send fewer at once; may carry retry_after_s
     │   ├── Unreachable      timeout, refused, dropped, 5xx
     │   ├── ItemRejected     this request will never be answered; others may
-    │   └── EndpointRejected no request will be answered: key, quota, model
+    │   ├── EndpointRejected no request will be answered: key, quota, model
+    │   └── EndpointLost     one of several endpoints is of no use any more
     └── UnreadableReply      answered, but not in the asked form
 
 Messages hold no times and no counts of tries: they are written into artifacts that
@@ -77,6 +78,10 @@ class ItemRejected(LLMError):
 
 class EndpointRejected(LLMError):
     """The server will answer no request of this run."""
+
+
+class EndpointLost(LLMError):
+    """An endpoint beside the main one is out of use: its work is lost or done elsewhere."""
 
 
 class UnreadableReply(PipelineError):

@@ -157,6 +157,7 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag(
             "--max-outage S",
             "longest outage of an endpoint to wait out, seconds",
+            default="900; 30 while nobody was ever there",
             at_least=(0, "900"),
             setting="max_outage_s",
             asks_the_same=True,

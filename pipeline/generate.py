@@ -8,9 +8,10 @@ written at once is decided elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import SettingsError
+from pipeline.errors import EndpointLost, SettingsError
 from pipeline.llm.call import CallOptions
 from pipeline.llm.client import ChatClient
 from pipeline.models.presets import Preset
@@ -80,9 +81,20 @@ def given_candidate(plan: CandidatePlan, text: str) -> ArticleCandidate:
 
 
 def write_candidate(plan: CandidatePlan, *, client: ChatClient) -> ArticleCandidate:
-    """One draft, whatever its length; a plan with a text costs no call."""
+    """
+    One draft, whatever its length; a plan with a text costs no call.
+
+    Where the plan's endpoint is out of use, the run's main one writes it.
+    """
     if plan.text:
         return given_candidate(plan, plan.text)
+    try:
+        return _written(plan, client=client)
+    except EndpointLost:
+        return _written(replace(plan, preset=None), client=client)
+
+
+def _written(plan: CandidatePlan, *, client: ChatClient) -> ArticleCandidate:
     preset = client.preset(plan.preset)
     words = plan.brief.words or preset.words
     messages = fill(

@@ -100,6 +100,7 @@ def panel_of(choice: Choice, plans: Sequence[CandidatePlan]) -> Panel:
         judges=tuple(map(_judge, judges)),
         others=tuple(_judge(p) for p in choice.all() if p not in judges),
         authors={**authors, article_id_after(plans): choice.main.kin},
+        families={preset.name: preset.kin for preset in presets.values()},
     )
 
 

@@ -9,7 +9,7 @@ result says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -91,6 +91,7 @@ def run_pipeline(
         result.note_shares()
     elif len(result.judged.candidates) == 1 and not job.candidates_only:
         _deliver_draft(result)
+    _note_lost(result, client.lost())
     _write(result, outputs)
     return result
 
@@ -105,6 +106,22 @@ def _write(result: Result, outputs: Outputs) -> None:
         outputs.write_json("validation", result.verdict())
         outputs.write_json("provenance", result.provenance())
     outputs.write_json("pipeline_artifacts", result.artifacts())
+
+
+def _note_lost(result: Result, lost: Mapping[str, str]) -> None:
+    """Endpoints that ended before the run did, and who did their work."""
+    planned = {plan.article_id: plan.preset for plan in result.job.plans}
+    for preset, reason in sorted(lost.items(), reverse=True):
+        moved = [
+            each
+            for each in result.judged.candidates
+            if planned[each.article_id] == preset != each.preset
+        ]
+        note = f"preset {preset} is out of use ({reason}): votes of it are missing"
+        if moved:
+            numbers = ", ".join(str(each.article_id) for each in moved)
+            note += f", and {moved[0].preset} wrote its drafts ({numbers})"
+        result.notes.insert(0, note)
 
 
 def _note_own_family(result: Result) -> None:
@@ -187,6 +204,8 @@ def draft_and_judge(
 ) -> Judged:
     """Candidates, cards and scores in id order; failed items are left out."""
     candidates = write_all_candidates(plans, client=client, watch=watch)
+    for written in candidates:
+        judging.panel.note_author(written.article_id, written.preset)
     if not judging.is_wanted:
         return Judged(candidates, [], [])
     cards = extract_all_article_cards(candidates, None, client=client, watch=watch)

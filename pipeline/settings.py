@@ -21,6 +21,8 @@ Votes = int | Literal["auto"]
 """Votes on each card, or as many as the order at the top takes."""
 DEFAULT_WORDS = 1500
 DEFAULT_TIMEOUT_S = 120.0
+DEFAULT_OUTAGE_S = 900.0
+DEFAULT_ABSENCE_S = 30.0
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGkmg%])[Bb]?")
 _UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
@@ -55,7 +57,7 @@ class Settings:
     retry_count: int = 3
     retry_delay_s: float = 1.0
     timeout_s: float | None = None
-    max_outage_s: float = 900.0
+    max_outage_s: float | None = None
     min_free_memory: str | None = None  # as given: 512M, 2G, 10%
     filter_think: bool = True
     allow_insecure: bool = False  # send a key over plain http
@@ -87,6 +89,16 @@ class Settings:
             raise SettingsError(message)
         number, unit = float(found[1]), found[2].upper()
         return int(number * (total / 100 if unit == "%" else _UNITS[unit]))
+
+    @property
+    def longest_outage_s(self) -> float:
+        """The longest outage of an endpoint to wait out."""
+        return DEFAULT_OUTAGE_S if self.max_outage_s is None else self.max_outage_s
+
+    @property
+    def longest_absence_s(self) -> float:
+        """The same of a server that was never there."""
+        return DEFAULT_ABSENCE_S if self.max_outage_s is None else self.max_outage_s
 
     @property
     def in_flight_limit(self) -> int:

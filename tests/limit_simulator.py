@@ -292,7 +292,6 @@ class Simulator:
                     started_s=started_s,
                     finished_s=self._now_s,
                     call=str(number),
-                    first_piece_s=answer.first_s,
                     retry_after_s=answer.retry_after_s,
                     quota=answer.quota,
                 ),

@@ -194,3 +194,27 @@ def test_it_never_holds_for_ever_unless_a_probe_is_under_way(steps: list[str]) -
             breaker.note_refused(started_s=now_s, now_s=now_s)
         elif step == "ok":
             breaker.note_success(started_s=now_s, now_s=now_s)
+
+
+def test_a_server_that_was_never_there_is_given_up_sooner() -> None:
+    breaker = Breaker(max_outage_s=900.0, max_absence_s=30.0)
+    for second in range(6):
+        breaker.note_fault("absent", "a call", started_s=second, now_s=second)
+    assert breaker.outage_s(29.9) is None
+    assert breaker.outage_s(30.0) is not None
+
+
+@pytest.mark.parametrize("seen", ["success", "refusal", "answer", "down", "loading"])
+def test_a_server_that_was_there_once_is_waited_for(seen: str) -> None:
+    breaker = Breaker(max_outage_s=900.0, max_absence_s=30.0)
+    if seen == "success":
+        breaker.note_success(started_s=0.0, now_s=0.0)
+    elif seen == "refusal":
+        breaker.note_refused(started_s=0.0, now_s=0.0)
+    elif seen == "answer":
+        breaker.note_answer(started_s=0.0)
+    else:
+        breaker.note_fault(seen, "a call", started_s=0.0, now_s=0.0)
+    for second in range(6):
+        breaker.note_fault("absent", "a call", started_s=second, now_s=second)
+    assert breaker.outage_s(899.0) is None

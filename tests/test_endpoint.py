@@ -241,11 +241,6 @@ def test_the_answer_to_a_bad_request_says_nothing_of_load() -> None:
     assert (state.limit, state.hold_s(0.1)) == (8, 0.0)
 
 
-def test_an_unknown_kind_of_outcome_is_named() -> None:
-    with pytest.raises(ValueError, match="'rats'"):
-        endpoint(8).note(seen("rats"), 0.0)
-
-
 def test_what_it_did_is_told_in_order_and_once() -> None:
     state = endpoint(8)
     for number in range(5):

@@ -77,7 +77,12 @@ def test_a_remedy_is_a_value_that_would_do(flag: Flag) -> None:
     ("name", "shown"),
     [
         ("--max-concurrent", "calls in flight of the whole run (5)"),
-        ("--max-outage", "longest outage of an endpoint to wait out, seconds (900)"),
+        ("--retry-delay", "base of the growing wait after a fault, seconds (1)"),
+        (
+            "--max-outage",
+            "longest outage of an endpoint to wait out, seconds"
+            " (900; 30 while nobody was ever there)",
+        ),
         ("--gate", "compare the article with the best draft, deliver the better (on)"),
         ("--topic", "the brief itself"),
         ("--candidates-only", "stop when the drafts are there"),

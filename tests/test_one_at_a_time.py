@@ -69,8 +69,20 @@ def test_it_gives_up_when_there_was_nothing_but_refusals_for_too_long() -> None:
     limit = OneAtATime()
     limit.note(seen("rate", at_s=100.0))
     limit.note(seen("loading", at_s=1000.0))
-    with pytest.raises(Unreachable, match="refused every call for 15 minutes"):
+    with pytest.raises(Unreachable, match="no call was let in for 900 s"):
         limit.note(seen("rate", at_s=1000.1))
+
+
+def test_it_gives_up_sooner_on_a_server_that_never_was_there() -> None:
+    limit = OneAtATime()
+    limit.note(seen("absent", at_s=100.0))
+    limit.note(seen("absent", at_s=130.0))
+    with pytest.raises(Unreachable, match="for 30 s"):
+        limit.note(seen("absent", at_s=130.1))
+    was_there = OneAtATime()
+    was_there.note(seen("loading", at_s=0.0))
+    was_there.note(seen("absent", at_s=1.0))
+    was_there.note(seen("absent", at_s=800.0))
 
 
 def test_it_sleeps_by_what_it_was_given() -> None:

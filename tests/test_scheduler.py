@@ -193,7 +193,12 @@ def test_an_endpoint_that_is_out_for_too_long_fails_its_own_tasks_alone() -> Non
     scheduler = Scheduler(
         limiter=limiter, on_failed=lambda _, error: failed.append(type(error).__name__)
     )
-    tasks = [task(1, endpoint="far"), task(2, endpoint="near")]
+
+    def call_far() -> None:
+        with limiter.endpoint("far").permit("score"):
+            pytest.fail("it was let in")
+
+    tasks = [task(1, call_far, endpoint="far"), task(2, endpoint="near")]
     assert scheduler.run(tasks) == {2: None}
     assert failed == ["EndpointDown"]
 

@@ -170,14 +170,18 @@ def caused_by(cause: Exception) -> openai.APIConnectionError:
 @pytest.mark.parametrize(
     ("cause", "kind", "said"),
     [
-        (httpx2.ConnectError("[Errno 111] Connection refused"), Kind.DOWN, "refused)"),
-        (httpx2.ConnectError("[Errno -2] Name not known"), Kind.DOWN, "(Name not"),
+        (
+            httpx2.ConnectError("[Errno 111] Connection refused"),
+            Kind.ABSENT,
+            "refused)",
+        ),
+        (httpx2.ConnectError("[Errno -2] Name not known"), Kind.ABSENT, "(Name not"),
         (
             httpx2.ConnectError("[SSL: X] certificate verify failed (_ssl.c:1006)"),
-            Kind.DOWN,
+            Kind.ABSENT,
             "(certificate verify failed)",
         ),
-        (httpx2.ConnectTimeout(""), Kind.DOWN, "connection failed"),
+        (httpx2.ConnectTimeout(""), Kind.ABSENT, "connection failed"),
         (httpx2.ReadError(""), Kind.DOWN, "(ReadError)"),
         (
             httpx2.RemoteProtocolError("Server disconnected."),
@@ -227,11 +231,10 @@ def test_a_stream_over_http_is_an_answer_and_its_connection_is_used_again() -> N
     ):
         found = [attempted(connection, a_text()) for _ in range(3)]
     assert [each.outcome.text for each in found] == ["A log"] * 3
-    assert len(limit.first_pieces) == 3
-    for seen, attempt in zip(limit.seen, found, strict=True):
-        assert seen.first_piece_s is not None
-        assert seen.started_s <= seen.first_piece_s <= seen.finished_s
-        assert attempt.waited_s == seen.first_piece_s - seen.started_s
+    seen_and_found = zip(limit.seen, limit.first_pieces, found, strict=True)
+    for seen, first_s, attempt in seen_and_found:
+        assert seen.started_s <= first_s <= seen.finished_s
+        assert attempt.waited_s == first_s - seen.started_s
         assert attempt.outcome.usage is not None
         assert attempt.outcome.usage.is_estimate
 

@@ -24,9 +24,14 @@ class Breaker:
     each clean round doubles the calls until all are back (Nygard, "Release It!", 2007).
     """
 
-    def __init__(self, *, max_outage_s: float) -> None:
+    def __init__(
+        self, *, max_outage_s: float, max_absence_s: float | None = None
+    ) -> None:
+        """`max_absence_s` is for a server that was never there; None makes no difference."""
         self.openings = 0
         self._max_outage_s = max_outage_s
+        self._max_absence_s = max_outage_s if max_absence_s is None else max_absence_s
+        self._was_there = False
         self.failures = 0  # in a row
         self._failing: set[str] = set()  # the calls that they befell
         self._failing_since_s: float | None = None
@@ -78,7 +83,8 @@ class Breaker:
     def note_fault(
         self, kind: str, call: str, *, started_s: float, now_s: float
     ) -> None:
-        """A fault of `call`: "loading" opens at once, "down" is the endpoint's own."""
+        """A fault of `call`: "loading" opens at once, "absent" and "down" are no call's own."""
+        self._was_there = self._was_there or kind != "absent"
         self.failures += 1
         self._failing.add(call)
         self._clean = 0
@@ -89,7 +95,8 @@ class Breaker:
             if started_s >= self._probe_started_s:
                 self._pause(now_s)
         elif kind == "loading" or (
-            self.failures >= CONSECUTIVE and (kind == "down" or len(self._failing) > 1)
+            self.failures >= CONSECUTIVE
+            and (kind in ("absent", "down") or len(self._failing) > 1)
         ):
             self._is_open = True
             self.openings += 1
@@ -101,6 +108,7 @@ class Breaker:
 
     def note_refused(self, *, started_s: float, now_s: float) -> None:
         """The server is there but refuses; for too long that is an outage as well."""
+        self._was_there = True
         if self._failing_since_s is None:
             self._failing_since_s = now_s
         if now_s >= self._ends_s:
@@ -130,9 +138,11 @@ class Breaker:
     def _ends_s(self) -> float:
         if self._failing_since_s is None:
             return inf
-        return self._failing_since_s + self._max_outage_s
+        most_s = self._max_outage_s if self._was_there else self._max_absence_s
+        return self._failing_since_s + most_s
 
     def _note_alive(self, started_s: float) -> None:
+        self._was_there = True
         self.failures = 0
         self._failing.clear()
         if self._is_open and started_s >= self._probe_started_s:

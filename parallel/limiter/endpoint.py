@@ -41,7 +41,7 @@ class EndpointState:
     tells the calls in flight apart. The outcome is noted before the end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every limit of one endpoint
         self,
         name: str,
         *,
@@ -50,6 +50,7 @@ class EndpointState:
         tokens_per_minute: float | None = None,
         timeout_s: float | None = None,
         max_outage_s: float = 900.0,
+        max_absence_s: float | None = None,
         calls_left: Callable[[], float] = lambda: 0.0,
         rng: random.Random,
     ) -> None:
@@ -73,7 +74,7 @@ class EndpointState:
         self._cap = CapRule(max_in_flight)
         self._rate = RateRule()
         self._first_piece = FirstPieceRule(timeout_s)
-        self._breaker = Breaker(max_outage_s=max_outage_s)
+        self._breaker = Breaker(max_outage_s=max_outage_s, max_absence_s=max_absence_s)
         self._pacer = Pacer(
             requests_per_s=_per_second(requests_per_minute),
             tokens_per_s=_per_second(tokens_per_minute),
@@ -181,7 +182,7 @@ class EndpointState:
         elif seen.kind == "rate":
             self.said = seen.said
             wait_s = self._note_refused(seen, now_s)
-        elif seen.kind in ("down", "fault", "timeout", "loading"):
+        elif seen.kind in ("absent", "down", "fault", "timeout", "loading"):
             self.said = seen.said
             self._note_fault(seen, now_s)
         else:

@@ -1,9 +1,8 @@
 """
 Who may start a call: the one place that counts permits, of the run, a stage, an endpoint.
 
-One `Limiter` for a run, one `EndpointLimiter` for each endpoint. It never cancels a call
-under way: after a cut the extra ones drain. It repeats nothing and knows no request. What
-an endpoint allows is decided in `endpoint.py`; here are the threads that wait for it.
+It never cancels a call under way: after a cut the extra ones drain. What an endpoint
+allows is decided in `endpoint.py`; here are the threads that wait for it.
 """
 
 from __future__ import annotations
@@ -39,6 +38,7 @@ class Limiter:
         *,
         stage_limits: Mapping[str, int] | None = None,
         max_outage_s: float = 900.0,
+        max_absence_s: float | None = None,
         calls_left: Callable[[], float] = lambda: 0.0,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
@@ -54,7 +54,7 @@ class Limiter:
             message = f"limits must be at least 1, got {max_in_flight}, {stage_limits}"
             raise ValueError(message)
         self.max_in_flight = max_in_flight
-        self._max_outage_s = max_outage_s
+        self._max_outage_s, self._max_absence_s = max_outage_s, max_absence_s
         self._calls_left = calls_left
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter is no secret
@@ -90,6 +90,7 @@ class Limiter:
             tokens_per_minute=tokens_per_minute,
             timeout_s=timeout_s,
             max_outage_s=self._max_outage_s,
+            max_absence_s=self._max_absence_s,
             calls_left=self._calls_left,
             rng=self._rng,
         )
@@ -181,11 +182,10 @@ class Limiter:
     def note(self, permit: Permit, seen: Observation) -> float:
         """Seconds that the permit's call should wait before it tries again."""
         with self._lock:
-            now_s = self._clock()
             if seen.kind == "ok" and self._most < self._climbs_to:
                 self._most += 1
             # Whom that lets in is looked at when the permit is given back.
-            return permit.endpoint.state.note(seen, now_s)
+            return permit.endpoint.state.note(seen, self._clock())
 
     def sleep(self, endpoint: EndpointLimiter, seconds: float) -> None:
         """Wait without a permit."""

@@ -35,11 +35,18 @@ class Panel:
     `others` are presets of the run that do not judge drafts; the comparison of the
     finished article with the best draft falls to them when every judge wrote one of the
     two. Who judges follows from ids and numbers, never from what is done first.
+    `families` are those of all presets.
     """
 
     judges: tuple[Judge, ...] = (MAIN_JUDGE,)
     others: tuple[Judge, ...] = ()
-    authors: Mapping[int, str] = field(default_factory=dict)
+    authors: dict[int, str] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
+
+    def note_author(self, article_id: int, preset: str) -> None:
+        """Another preset wrote it than was planned, before it is judged."""
+        if article_id in self.authors and preset in self.families:
+            self.authors[article_id] = self.families[preset]
 
     def wrote(self, judge: Judge, *article_ids: int) -> bool:
         """Whether the judge's family wrote any of the articles."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.models.presets import Preset
 from pipeline.prompts.templates import Message
 from pipeline.text.safety import whole_characters
 
@@ -162,6 +163,26 @@ class Request:
     def request_seed(self) -> int:
         """The seed of this request."""
         return (self.seed + self.reasks) % LARGEST_SEED
+
+
+def first_request(
+    call: Call, preset: Preset, *, run_seed: int, longest_wait_s: float
+) -> Request:
+    """The request that a call begins with, with what the preset states."""
+    options = call.options
+    temperature = options.temperature
+    return Request(
+        call=call,
+        seed=call.seed(run_seed),
+        temperature=preset.temperature if temperature is None else temperature,
+        max_tokens=options.max_tokens or (None if call.schema else preset.max_tokens),
+        extra_body={
+            **preset.extra_body,
+            **(preset.json_body if call.schema else preset.text_body),
+            **options.extra_body,
+        },
+        longest_wait_s=longest_wait_s,
+    )
 
 
 def record_name(record: type[Reply]) -> str:

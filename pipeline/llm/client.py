@@ -9,32 +9,39 @@ Stages hand in messages and get text or a validated reply.
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 
-from pipeline.errors import UnreadableReply
+from pipeline.errors import (
+    EndpointDown,
+    EndpointLost,
+    EndpointRejected,
+    PipelineError,
+    UnreadableReply,
+)
 from pipeline.llm.call import (
     Call,
     CallOptions,
     Reply,
     Request,
     derived_seed,
+    first_request,
     record_name,
     strict_schema,
 )
 from pipeline.llm.capabilities import UNHEEDED
 from pipeline.llm.connection import Connection
-from pipeline.llm.ledger import Ledger, Work
+from pipeline.llm.ledger import Ledger, Work, key_of
 from pipeline.llm.limiting import EndpointLimit
 from pipeline.llm.outcome import Kind, Outcome
 from pipeline.llm.reading import TextReply, form_in, text_in
 from pipeline.llm.retry import AttemptFailed, CallRetry, RetryPolicy
 from pipeline.models.presets import Preset
 from pipeline.prompts.templates import Message
-from pipeline.store.journal_file import call_key
 
 T = TypeVar("T")
 Value = TypeVar("Value", covariant=True)
@@ -81,6 +88,8 @@ class ChatClient:
         self.run_seed = run_seed
         self._filter_think = filter_think
         self._on_wait = on_wait
+        self._lock = threading.Lock()  # guards _lost
+        self._lost: dict[str, str] = {}
 
     def preset(self, name: str | None = None) -> Preset:
         """The named preset of this run, or its main one."""
@@ -93,6 +102,11 @@ class ChatClient:
     def endpoint(self, name: str | None = None) -> str:
         """The name of the limit that the preset's calls are under."""
         return self._connections[name or self._main].limit.name
+
+    def lost(self) -> dict[str, str]:
+        """The presets that are out of use, with the reason; never the main one."""
+        with self._lock:
+            return dict(self._lost)
 
     def limit_by(self, make_limit: Callable[[Preset], EndpointLimit]) -> None:
         """Put every endpoint under a new limit, for the calls that start from now on."""
@@ -163,9 +177,14 @@ class ChatClient:
 
     def _ask(self, call: Call, read: _Read[T]) -> T:
         connection = self._connections[call.options.preset or self._main]
-        request = self._first_request(connection, call)
+        request = first_request(
+            call,
+            connection.preset,
+            run_seed=self.run_seed,
+            longest_wait_s=self._policy.longest_outage_s,
+        )
         work = Work(
-            key=self._key(connection, request),
+            key=key_of(request, connection.preset, connection.model),
             stage=call.stage,
             item_id=call.item_id,
             model=connection.model,
@@ -180,7 +199,26 @@ class ChatClient:
             else:
                 self._ledger.note_replayed(record)
                 return value
-        return self._ask_server(connection, request, work, read=read)
+        try:
+            return self._ask_server(connection, request, work, read=read)
+        except (EndpointRejected, EndpointDown) as error:
+            if self._is_main(connection):
+                raise
+            raise self._lose(connection, error) from error
+
+    def _is_main(self, connection: Connection) -> bool:
+        main = self._connections[self._main]
+        return (connection.preset.base_url, connection.model) == (
+            main.preset.base_url,
+            main.model,
+        )
+
+    def _lose(self, connection: Connection, error: PipelineError) -> EndpointLost:
+        """Go on without an endpoint that is not the run's main one."""
+        name = connection.preset.name
+        with self._lock:
+            reason = self._lost.setdefault(name, str(error))
+        return EndpointLost(f"preset {name} is out of use: {reason}")
 
     def _ask_server(
         self, connection: Connection, request: Request, work: Work, *, read: _Read[T]
@@ -238,43 +276,6 @@ class ChatClient:
             kind = Kind.FATAL_ITEM if is_cut_off else Kind.REASK
             failed = replace(outcome, kind=kind, error=error)
             raise AttemptFailed(failed) from error.__cause__
-
-    def _first_request(self, connection: Connection, call: Call) -> Request:
-        preset, options = connection.preset, call.options
-        temperature = options.temperature
-        return Request(
-            call=call,
-            seed=call.seed(self.run_seed),
-            temperature=preset.temperature if temperature is None else temperature,
-            max_tokens=options.max_tokens
-            or (None if call.schema else preset.max_tokens),
-            extra_body={
-                **preset.extra_body,
-                **(preset.json_body if call.schema else preset.text_body),
-                **options.extra_body,
-            },
-            longest_wait_s=self._policy.longest_outage_s,
-        )
-
-    def _key(self, connection: Connection, request: Request) -> str:
-        call, options = request.call, request.call.options
-        return call_key(
-            base_url=connection.preset.base_url,
-            model=connection.model,
-            stage=call.stage,
-            item_id=call.item_id,
-            sample=options.sample,
-            attempt=options.attempt,
-            messages=call.messages,
-            record_name=call.record_name,
-            sampling={
-                "seed": request.seed,
-                "temperature": request.temperature,
-                "max_tokens": request.max_tokens,
-                "extra_body": dict(request.extra_body),
-                "schema": call.schema,
-            },
-        )
 
 
 def _after_a_cut(outcome: Outcome, request: Request) -> Outcome:

@@ -39,6 +39,7 @@ _SEEN: Mapping[Kind, Seen] = {
     Kind.OK: "ok",
     Kind.CUT_OFF: "ok",
     Kind.RATE: "rate",
+    Kind.ABSENT: "absent",
     Kind.DOWN: "down",
     Kind.TRANSIENT: "fault",
     Kind.TIMEOUT: "timeout",
@@ -135,9 +136,7 @@ class Connection:
                 finished_s = self._clock()
                 outcome = self._rejections.judged(self._redacted(outcome))
             wait_s = permit.note(
-                _observed(
-                    request, outcome, started_s, first_s=first_s, finished_s=finished_s
-                )
+                _observed(request, outcome, started_s, finished_s=finished_s)
             )
             yield Attempt(
                 outcome=outcome,
@@ -219,6 +218,8 @@ class Connection:
             self._say_once("thinking", f"answered no text: {outcome.error}")
         elif outcome.kind in (Kind.TRANSIENT, Kind.TIMEOUT):
             request.faults += 1
+        elif outcome.kind is Kind.ABSENT:
+            self._say_once("absent", f"cannot be reached: {outcome.error}; trying on")
 
     def _note_prompt_read(self, request: Request, outcome: Outcome) -> None:
         """Some servers read the end of a prompt that is too long for them, and say so
@@ -270,7 +271,6 @@ def _observed(
     outcome: Outcome,
     started_s: float,
     *,
-    first_s: float | None,
     finished_s: float,
 ) -> Observation:
     usage, kind = outcome.usage, _SEEN.get(outcome.kind, "other")
@@ -281,7 +281,6 @@ def _observed(
         started_s=started_s,
         finished_s=finished_s,
         call=request.call.name,
-        first_piece_s=first_s,
         retry_after_s=outcome.retry_after_s,
         tokens=usage.prompt_tokens + usage.completion_tokens if usage else 0,
         quota=outcome.quota,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipeline.errors import BudgetSpent, PipelineError, StorageError
+from pipeline.llm.call import Request
 from pipeline.llm.connection import Attempt
 from pipeline.llm.outcome import Outcome
 from pipeline.metrics import (
@@ -23,9 +24,9 @@ from pipeline.metrics import (
     Usage,
     process_metrics,
 )
-from pipeline.models.presets import Price
+from pipeline.models.presets import Preset, Price
 from pipeline.store.journal import Journal, NoJournal
-from pipeline.store.journal_file import CallRecord
+from pipeline.store.journal_file import CallRecord, call_key
 
 
 @dataclass(slots=True, kw_only=True)
@@ -170,4 +171,26 @@ def _record(work: Work) -> CallRecord:
         seconds=round(work.seconds, 3),
         cost=work.cost,
         ended_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def key_of(request: Request, preset: Preset, model: str) -> str:
+    """The journal's key of a call: of all that its first request asks."""
+    call, options = request.call, request.call.options
+    return call_key(
+        base_url=preset.base_url,
+        model=model,
+        stage=call.stage,
+        item_id=call.item_id,
+        sample=options.sample,
+        attempt=options.attempt,
+        messages=call.messages,
+        record_name=call.record_name,
+        sampling={
+            "seed": request.seed,
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+            "extra_body": dict(request.extra_body),
+            "schema": call.schema,
+        },
     )

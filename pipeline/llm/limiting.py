@@ -16,15 +16,16 @@ from typing import Literal, Protocol
 
 from pipeline.errors import Unreachable
 from pipeline.llm.server_words import Quota
+from pipeline.settings import DEFAULT_ABSENCE_S, DEFAULT_OUTAGE_S
 
 _LONGEST_BACKOFF_S = 60.0
-_LONGEST_OUTAGE_S = 900.0
 
-Seen = Literal["ok", "rate", "down", "fault", "timeout", "loading", "other"]
+Seen = Literal["ok", "rate", "absent", "down", "fault", "timeout", "loading", "other"]
 """What an attempt showed of its endpoint.
 
-An answer; a refusal because of too many calls; a fault that is the endpoint's whoever
-meets it (refused, reset, 502, 503, 529); one that may be the call's own (500, 504, 524,
+An answer; a refusal because of too many calls; nobody there (a connection refused, a name
+that does not resolve, TLS that fails); a fault that is the endpoint's whoever meets it
+(reset, 502, 503, 529); one that may be the call's own (500, 504, 524,
 an empty or cut answer); silence for too long; a model that starts up; a final answer
 that says nothing about load, such as a 400.
 """
@@ -43,7 +44,6 @@ class Observation:
     started_s: float
     finished_s: float
     call: str = ""
-    first_piece_s: float | None = None  # None: none came, or the answer came whole
     retry_after_s: float | None = None
     tokens: int = 0
     quota: Quota | None = None
@@ -80,7 +80,8 @@ class EndpointLimit(Protocol):
 class OneAtATime:
     """The limit of a caller who brings none: one attempt at a time.
 
-    Gives up, by raising Unreachable, when the server has only refused for 15 minutes.
+    Gives up, by raising Unreachable, when the server has only refused for 15 minutes, or
+    was not there for 30 s and never before.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class OneAtATime:
         self._lock = threading.Lock()
         self._refused_since_s: float | None = None
         self._refusals = 0
+        self._was_there = False
 
     @contextmanager
     def permit(self, _stage: str, /) -> Iterator[OneAtATime]:
@@ -112,7 +114,9 @@ class OneAtATime:
     def note(self, observation: Observation, /) -> float:
         """The server's own hint after a refusal, else a growing random wait."""
         with self._lock:
-            if observation.kind not in ("rate", "loading", "down"):
+            self._was_there = self._was_there or observation.kind != "absent"
+            longest_s = DEFAULT_OUTAGE_S if self._was_there else DEFAULT_ABSENCE_S
+            if observation.kind not in ("rate", "loading", "absent", "down"):
                 self._refused_since_s, self._refusals = None, 0
                 return 0.0
             self._refusals += 1
@@ -120,13 +124,13 @@ class OneAtATime:
             if self._refused_since_s is None:
                 self._refused_since_s = observation.started_s
             refused_s = observation.finished_s - self._refused_since_s
-        if refused_s > _LONGEST_OUTAGE_S:
-            message = "the server refused every call for 15 minutes"
+        if refused_s > longest_s:
+            message = f"no call was let in for {longest_s:.0f} s: {observation.said}"
             raise Unreachable(message)
         if observation.retry_after_s is not None:
-            return min(observation.retry_after_s, _LONGEST_OUTAGE_S)
-        longest_s = min(_LONGEST_BACKOFF_S, 2.0 ** min(refusals, 10))
-        return self._rng.uniform(0, longest_s)
+            return min(observation.retry_after_s, DEFAULT_OUTAGE_S)
+        widest_s = min(_LONGEST_BACKOFF_S, 2.0 ** min(refusals, 10))
+        return self._rng.uniform(0, widest_s)
 
     def sleep(self, seconds: float, /) -> None:
         """Wait."""

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     OK = "ok"
     CUT_OFF = "cut_off"  # an answer that ran into a limit of tokens
     RATE = "rate"  # send fewer
+    ABSENT = "absent"  # nobody is there: wait, not for long if nobody ever was
     DOWN = "down"  # the endpoint's own fault, whoever asks: wait until it is back
     LOADING = "loading"  # the server starts up: wait
     TRANSIENT = "transient"  # a fault that may be the call's own: a few times more

@@ -24,6 +24,7 @@ T = TypeVar("T")
 _WAITED_OUT = (Kind.RATE, Kind.LOADING)
 _CHANGED = (Kind.STEP_DOWN, Kind.BUDGET)
 _FAULTS = (Kind.TRANSIENT, Kind.TIMEOUT)
+_OUT = (Kind.ABSENT, Kind.DOWN)
 _MOST_CHANGES = 12  # in a row; each leaves less to send, so that this is never met
 _LONGEST_WAIT_S = 60.0
 _LONGEST_DOWN_WAIT_S = 8.0
@@ -128,7 +129,7 @@ class CallRetry:
         kind = _failure(state).kind
         if kind in _WAITED_OUT:
             return False
-        if kind is Kind.DOWN:
+        if kind in _OUT:
             down_s = self._clock() - self._down_since_s
             return down_s > self._policy.longest_outage_s
         if kind in _CHANGED:
@@ -139,7 +140,7 @@ class CallRetry:
 
     def _wait_s(self, state: RetryCallState) -> float:
         failed = _failure(state)
-        if failed.kind is Kind.DOWN:
+        if failed.kind in _OUT:
             longest_s = min(_LONGEST_DOWN_WAIT_S, self._growing_s(self._in_a_row))
         elif failed.kind in _FAULTS:
             longest_s = min(_LONGEST_WAIT_S, self._growing_s(self._faults))

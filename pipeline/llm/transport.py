@@ -242,9 +242,11 @@ def _before_an_answer(cause: BaseException) -> Outcome:
     import httpx2
 
     if isinstance(cause, httpx2.ConnectTimeout):
-        return fault("connection failed (no answer to it)", kind=Kind.DOWN)
+        return fault("connection failed (no answer to it)", kind=Kind.ABSENT)
     if isinstance(cause, httpx2.TimeoutException):
         return _silence(AnswerReader())
+    if isinstance(cause, httpx2.ConnectError):
+        return fault(f"connection failed ({_words_of(cause)})", kind=Kind.ABSENT)
     is_ours = (
         httpx2.LocalProtocolError,
         httpx2.UnsupportedProtocol,
