@@ -20,7 +20,7 @@ from pipeline.llm.connection import Attempt
 from pipeline.llm.ledger import Ledger, Work
 from pipeline.llm.outcome import Kind, Outcome
 from pipeline.metrics import PipelineMetrics, Usage
-from pipeline.models.presets import Price
+from pipeline.models.prices import Price
 from pipeline.store.journal import CallRecord, Journal, NoJournal
 from tests.fakes import FAILSAFE_S, Clients, OpenLimit, asking
 from tests.loopback_llm import Faults, LoopbackLLM
@@ -58,7 +58,7 @@ def test_the_call_after_the_last_dollar_is_not_made(client_of: Clients) -> None:
     with LoopbackLLM() as server:
         client = client_of(server, ledger=ledger, price=A_DOLLAR_A_TOKEN)
         a_call(client)
-        with pytest.raises(BudgetSpent, match=r"--max-cost 0\.5 is spent; resume with"):
+        with pytest.raises(BudgetSpent, match=r"--max-cost 0\.5 is spent \(\$"):
             a_call(client, "2")
         assert server.state().hits == 1
 
@@ -142,6 +142,7 @@ def test_only_what_came_to_an_end_is_written(
 
     class Kept:
         cost_before = 0.0
+        has_unknown_cost = False
 
         def lookup(self, key: str) -> None: ...
         def record(self, record: CallRecord) -> None:

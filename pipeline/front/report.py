@@ -6,10 +6,12 @@ Plain text; it prints nothing, the front door does. The end of a run is `summary
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from pipeline.errors import BudgetSpent
 from pipeline.front.estimate import StageEstimate, total
-from pipeline.metrics import MetricsSnapshot, StageMetrics
+from pipeline.metrics import MetricsSnapshot, PipelineMetrics, StageMetrics
 from pipeline.models.presets import Preset
 
 
@@ -76,20 +78,53 @@ def calls_of(row: StageEstimate) -> str:
 
 def presets_table(presets: Sequence[Preset]) -> str:
     """The presets that may be asked for, as --list-models shows them."""
-    head = ["preset", "model", "endpoint", "key", "price in/out per million"]
+    head = ["preset", "model", "endpoint", "key", "price in/out per million", "by"]
     rows = [
         [
             preset.name,
             preset.model or "the only one",
             "this program" if preset.is_builtin else preset.base_url,
             preset.key_env or "-",
-            f"{preset.price.input:g}/{preset.price.output:g}"
+            "/".join(f"{dollars:g}" for dollars in preset.price.per_million)
             if preset.price
             else "unknown",
+            preset.price_source,
         ]
         for preset in presets
     ]
     return table([head, *rows], left=4)
+
+
+_MADE = {
+    "generate": "draft",
+    "extract": "card",
+    "score": "vote",
+    "select": "selection",
+    "synthesize": "article",
+    "validate": "check",
+    "gate": "comparison",
+}
+
+
+@contextmanager
+def saying_what_there_is(metrics: PipelineMetrics, place: str) -> Iterator[None]:
+    """Let the end of the money also say what it went into, and where that is."""
+    try:
+        yield
+    except BudgetSpent as error:
+        message = f"{error}; there is {so_far(metrics.snapshot())} in {place}"
+        raise BudgetSpent(message) from error
+
+
+def so_far(metrics: MetricsSnapshot) -> str:
+    """What the finished calls made, by stage."""
+    done = {name: sums.calls - sums.failed for name, sums in metrics.stages.items()}
+    made = [
+        counted(count, _MADE.get(stage, stage))
+        for stage, count in done.items()
+        if count
+    ]
+    return ", ".join(made) or "nothing yet"
 
 
 _LEAST_SPEEDUP = 0.95

@@ -106,6 +106,10 @@ class ChatClient:
             sums.update(connection.arrivals.tokens())
         return dict(sums)
 
+    def spent(self) -> float | None:
+        """Dollars so far, those of before included; None when a price is not known."""
+        return self._ledger.spent
+
     def close(self) -> None:
         """Close every connection."""
         for connection in self._connections.values():

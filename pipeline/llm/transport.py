@@ -36,6 +36,7 @@ def open_client(
     base_url: str,
     *,
     api_key: str,
+    headers: Mapping[str, str],
     max_in_flight: int,
     timeout_s: float,
     uses_proxies: bool,
@@ -45,7 +46,7 @@ def open_client(
     import openai  # here: it takes 0.4 s, and --help needs none of it
 
     room = max_in_flight + _SPARE_CONNECTIONS
-    return openai.OpenAI(
+    sdk = openai.OpenAI(
         base_url=base_url,
         api_key=api_key,
         max_retries=0,
@@ -55,6 +56,10 @@ def open_client(
             trust_env=uses_proxies,
         ),
     )
+    # Under the SDK's spelling of a name, or its own value would be sent beside it.
+    spelt = {name.lower(): name for name in sdk.default_headers}
+    own = {spelt.get(name.lower(), name): value for name, value in headers.items()}
+    return sdk.with_options(default_headers=own) if own else sdk
 
 
 class Exchange:

@@ -124,6 +124,11 @@ class Journal:
         """What all earlier calls cost, as far as their prices were known."""
         return self._earlier.cost
 
+    @property
+    def has_unknown_cost(self) -> bool:
+        """Whether the price of any earlier call was not known."""
+        return self._earlier.has_unknown_cost
+
     def lookup(self, key: str) -> CallRecord | None:
         """
         The answer to this call from before the file was opened, if there is one.
@@ -217,6 +222,7 @@ class NoJournal:
     """For callers without a run folder: remembers nothing, answers nothing."""
 
     cost_before = 0.0
+    has_unknown_cost = False
 
     def lookup(self, key: str) -> CallRecord | None:  # noqa: ARG002 - as Journal's
         """Nothing, always."""
