@@ -208,9 +208,12 @@ def usage_in(usage: Mapping[str, Any] | None) -> Usage | None:
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return None
+    total = usage.get("total_tokens")
+    if isinstance(total, int):  # some count and bill thinking, but not as completion
+        completion = max(completion, total - prompt)
     return Usage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
+        prompt_tokens=max(prompt, 0),
+        completion_tokens=max(completion, 0),
         cached_tokens=min(_cached_in(usage), max(prompt, 0)),
         told_cost=_cost_in(usage),
     )

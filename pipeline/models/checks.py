@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic_core import PydanticCustomError
 
+from pipeline.text.safety import whole_characters
+
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
@@ -73,13 +75,13 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, str):
-        return value.isascii() or value == value.encode(errors="replace").decode()
+        return value == whole_characters(value)
     return value is None or isinstance(value, bool | int)
 
 
 def _wrong(place: Sequence[str], rule: str) -> PydanticCustomError:
-    kind = "in_the_midst"
-    return PydanticCustomError(kind, "{rule}", {"place": list(place), "rule": rule})
+    kind, said = "in_the_midst", whole_characters(rule)
+    return PydanticCustomError(kind, "{rule}", {"place": list(place), "rule": said})
 
 
 def place_in(error: ErrorDetails) -> Sequence[str]:
