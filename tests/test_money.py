@@ -11,9 +11,12 @@ import pytest
 from parallel.progress import ProgressBoard
 from parallel.progress_line import Live, ProgressLine, spent_text
 from pipeline.front.estimate import estimate, total
+from pipeline.llm.ledger import Ledger
+from pipeline.metrics import PipelineMetrics
 from pipeline.models.presets import Preset
 from pipeline.models.run_models import Choice
 from pipeline.settings import Settings
+from pipeline.store.journal import Journal
 from pipeline.store.journal_file import CallRecord, decode_line, encode_line
 from tests.cli_fakes import PRICED, Cli
 from tests.loopback_llm import LoopbackLLM
@@ -115,6 +118,19 @@ def test_an_estimate_takes_the_tier_of_one_call_and_not_of_all_together() -> Non
     assert few.cost > 0
     assert many.prompt_tokens > 200_000
     assert many.cost == pytest.approx(10_000 * few.cost)
+
+
+def test_a_price_that_was_not_known_before_stays_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    for cost, spent in ((0.5, 0.5), (None, None)):
+        with Journal.open(path) as journal:
+            journal.record(
+                CallRecord(
+                    key="k", ok=True, stage="s", item_id="1", model="m", cost=cost
+                )
+            )
+        with Journal.open(path) as journal:
+            assert Ledger(journal=journal, metrics=PipelineMetrics()).spent == spent
 
 
 def test_a_journal_of_before_is_read(tmp_path: Path) -> None:

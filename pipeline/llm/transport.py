@@ -46,20 +46,17 @@ def open_client(
     import openai  # here: it takes 0.4 s, and --help needs none of it
 
     room = max_in_flight + _SPARE_CONNECTIONS
-    sdk = openai.OpenAI(
+    return openai.OpenAI(
         base_url=base_url,
         api_key=api_key,
         max_retries=0,
+        default_headers=headers,
         timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
         http_client=openai.DefaultHttpxClient(
             limits=httpx2.Limits(max_connections=room, max_keepalive_connections=room),
             trust_env=uses_proxies,
         ),
     )
-    # Under the SDK's spelling of a name, or its own value would be sent beside it.
-    spelt = {name.lower(): name for name in sdk.default_headers}
-    own = {spelt.get(name.lower(), name): value for name, value in headers.items()}
-    return sdk.with_options(default_headers=own) if own else sdk
 
 
 class Exchange:
