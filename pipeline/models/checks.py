@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic_core import PydanticCustomError
 
-from pipeline.text.safety import whole_characters
-
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
@@ -75,13 +73,18 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, str):
-        return value == whole_characters(value)
+        return value == _whole(value)
     return value is None or isinstance(value, bool | int)
 
 
 def _wrong(place: Sequence[str], rule: str) -> PydanticCustomError:
-    kind, said = "in_the_midst", whole_characters(rule)
+    kind, said = "in_the_midst", _whole(rule)
     return PydanticCustomError(kind, "{rule}", {"place": list(place), "rule": said})
+
+
+def _whole(text: str) -> str:
+    """The text with a mark for what no file could carry: half a character."""
+    return text.encode(errors="replace").decode()
 
 
 def place_in(error: ErrorDetails) -> Sequence[str]:
