@@ -137,7 +137,7 @@ def _work(
                 ask=ask,
                 watch=session.watch,
             )
-            with saying_what_there_is(session.metrics, place):
+            with saying_what_there_is(session.client.ledger, place):
                 result = session.attend(work, resume=resume)
             session.findings.update(result.findings())
             folder.write_run({**record, "state": "finished"})

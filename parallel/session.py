@@ -245,7 +245,7 @@ def live(limiter: Limiter, client: ChatClient, waits: Waits) -> Live:
     return Live(
         in_flight=in_flight,
         tokens=client.tokens_received(),
-        spent=client.spent(),
+        spent=client.ledger.spent,
         # Of a call that waits alone, only while nothing else goes on.
         waits=next(held, "") or ("" if in_flight else waits.next()),
     )

@@ -58,7 +58,7 @@ def test_the_call_after_the_last_dollar_is_not_made(client_of: Clients) -> None:
     with LoopbackLLM() as server:
         client = client_of(server, ledger=ledger, price=A_DOLLAR_A_TOKEN)
         a_call(client)
-        with pytest.raises(BudgetSpent, match=r"--max-cost 0\.5 is spent \(\$"):
+        with pytest.raises(BudgetSpent, match=r"--max-cost 0\.5 is spent; resume with"):
             a_call(client, "2")
         assert server.state().hits == 1
 
@@ -143,6 +143,7 @@ def test_only_what_came_to_an_end_is_written(
     class Kept:
         cost_before = 0.0
         has_unknown_cost = False
+        answered = ()
 
         def lookup(self, key: str) -> None: ...
         def record(self, record: CallRecord) -> None:

@@ -84,8 +84,8 @@ def test_the_money_of_before_counts_and_the_end_says_what_there_is(cli: Cli) -> 
         assert ran.code == 1
         (line,) = (each for each in ran.err.splitlines() if each.startswith("error: "))
         assert re.fullmatch(
-            r"error: --max-cost 0\.5 is spent \(\$\d+\.\d{4}\); resume with a higher"
-            r" --max-cost; there is \d drafts? in outputs/.*/bar",
+            r"error: --max-cost 0\.5 is spent; resume with a higher --max-cost;"
+            r" \$\d+\.\d+ went into \d drafts?, in outputs/.*/bar",
             line,
         )
         asked = server.state().hits

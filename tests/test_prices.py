@@ -284,7 +284,7 @@ def test_what_the_server_says_is_believed_before_any_table(
     with LoopbackLLM(usage=usage) as server:
         client = client_of(server, ledger=Ledger(metrics=metrics), price=price)
         client.complete(asking(), stage="generate", item_id="1")
-    assert client.spent() == cost
+    assert client.ledger.spent == cost
     sums = metrics.snapshot().models["m"].as_dict()
     assert sums["cost"] == ("unknown" if cost is None else cost)
     assert sums["cost_sources"] == [source]

@@ -6,12 +6,13 @@ Plain text; it prints nothing, the front door does. The end of a run is `summary
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from pipeline.errors import BudgetSpent
 from pipeline.front.estimate import StageEstimate, total
-from pipeline.metrics import MetricsSnapshot, PipelineMetrics, StageMetrics
+from pipeline.llm.ledger import Ledger
+from pipeline.metrics import MetricsSnapshot, StageMetrics
 from pipeline.models.presets import Preset
 
 
@@ -107,24 +108,26 @@ _MADE = {
 
 
 @contextmanager
-def saying_what_there_is(metrics: PipelineMetrics, place: str) -> Iterator[None]:
-    """Let the end of the money also say what it went into, and where that is."""
+def saying_what_there_is(ledger: Ledger, place: str) -> Iterator[None]:
+    """Let the end of the money also say how much it was, what it went into, and where
+    that is; with the calls that were under way.
+    """
     try:
         yield
     except BudgetSpent as error:
-        message = f"{error}; there is {so_far(metrics.snapshot())} in {place}"
+        there_is = f"{money(ledger.spent)} went into {made(ledger.answered)}"
+        message = f"{error}; {there_is}, in {place}"
         raise BudgetSpent(message) from error
 
 
-def so_far(metrics: MetricsSnapshot) -> str:
-    """What the finished calls made, by stage."""
-    done = {name: sums.calls - sums.failed for name, sums in metrics.stages.items()}
-    made = [
-        counted(count, _MADE.get(stage, stage))
-        for stage, count in done.items()
-        if count
+def made(answered: Mapping[str, int]) -> str:
+    """What so many answers by stage are."""
+    parts = [
+        counted(answered[stage], noun)
+        for stage, noun in _MADE.items()
+        if answered.get(stage)
     ]
-    return ", ".join(made) or "nothing yet"
+    return ", ".join(parts) or "no answer"
 
 
 _LEAST_SPEEDUP = 0.95

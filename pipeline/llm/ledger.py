@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -87,10 +88,11 @@ class Ledger:
         self._journal = journal or NoJournal()
         self._metrics = metrics or process_metrics()
         self._max_cost = max_cost
-        # Guards the three below.
+        # Guards all below.
         self._lock = threading.Lock()
         self._spent = self._journal.cost_before  # dollars; unknown prices add nothing
         self._has_unknown = self._journal.has_unknown_cost
+        self._answered = Counter(self._journal.answered)  # by stage
         self._broken: StorageError | None = None  # the journal takes no more
 
     def lookup(self, key: str) -> CallRecord | None:
@@ -103,6 +105,12 @@ class Ledger:
         with self._lock:
             return None if self._has_unknown else self._spent
 
+    @property
+    def answered(self) -> dict[str, int]:
+        """Answers so far by stage, those of before included."""
+        with self._lock:
+            return dict(self._answered)
+
     def check_open(self) -> None:
         """Raise BudgetSpent when no further call may be paid for.
 
@@ -114,7 +122,7 @@ class Ledger:
             raise StorageError(str(broken))
         if self._max_cost is not None and spent >= self._max_cost:
             message = (
-                f"--max-cost {self._max_cost:g} is spent (${spent:.4f});"
+                f"--max-cost {self._max_cost:g} is spent;"
                 " resume with a higher --max-cost"
             )
             raise BudgetSpent(message)
@@ -130,6 +138,7 @@ class Ledger:
         with self._lock:
             self._spent += work.cost or 0.0
             self._has_unknown |= work.cost is None
+            self._answered[work.stage] += work.answer is not None
         self._metrics.record_call(
             CallMeasure(
                 stage=work.stage,

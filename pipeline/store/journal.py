@@ -11,9 +11,10 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from pipeline.errors import StorageError
@@ -125,6 +126,11 @@ class Journal:
         return self._earlier.cost
 
     @property
+    def answered(self) -> Mapping[str, int]:
+        """Answers that lookup() has, by stage."""
+        return Counter(record.stage for record in self._earlier.replayable.values())
+
+    @property
     def has_unknown_cost(self) -> bool:
         """Whether the price of any earlier call was not known."""
         return self._earlier.has_unknown_cost
@@ -223,6 +229,7 @@ class NoJournal:
 
     cost_before = 0.0
     has_unknown_cost = False
+    answered: Mapping[str, int] = MappingProxyType({})
 
     def lookup(self, key: str) -> CallRecord | None:  # noqa: ARG002 - as Journal's
         """Nothing, always."""
