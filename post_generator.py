@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pipeline.errors import Interrupted, PipelineError, SettingsError
+from pipeline.errors import BudgetSpent, Interrupted, PipelineError, SettingsError
 from pipeline.front.command_line import changed_settings, parse, settings_from
 from pipeline.front.streams import forgiving_streams
 from pipeline.text.safety import for_terminal
@@ -111,6 +111,7 @@ def _work(
     env: Mapping[str, str],
 ) -> int:
     from parallel.session import open_session
+    from pipeline.front.report import saying_what_there_is
     from pipeline.front.resume import run_record
     from pipeline.job import job_from
     from pipeline.run import run_pipeline
@@ -136,7 +137,8 @@ def _work(
                 ask=ask,
                 watch=session.watch,
             )
-            result = session.attend(work, resume=resume)
+            with saying_what_there_is(session.client.ledger, place):
+                result = session.attend(work, resume=resume)
             session.findings.update(result.findings())
             folder.write_run({**record, "state": "finished"})
     except SettingsError:
@@ -144,6 +146,8 @@ def _work(
     except (PipelineError, KeyboardInterrupt) as error:
         is_failure = isinstance(error, PipelineError) and error.exit_code == 1
         _tell(f"error: {error}" if is_failure else "interrupted")
+        if isinstance(error, BudgetSpent):  # with the same limit it would end at once
+            resume += f" --max-cost {2 * (settings.max_cost or 0.5):g}"
         _tell(f"to finish the run: {resume}")
         return 1 if is_failure else Interrupted.exit_code
     _report(result, session, quiet=quiet)

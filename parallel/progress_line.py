@@ -33,6 +33,7 @@ class Live:
 
     in_flight: int = 0
     tokens: Mapping[str, int] = field(default_factory=dict)  # received, by stage
+    spent: float | None = None  # dollars; None where a price is not known
     waits: str = ""  # what nothing goes on for; empty while something does
 
 
@@ -98,6 +99,7 @@ class ProgressLine:
         facts = [
             first_line(live.waits)[:LONGEST_WAIT_TEXT],
             f"{live.in_flight} in flight" if live.in_flight else "",
+            spent_text(live.spent),
             self._tokens(sum(live.tokens.values()), now_s),
         ]
         time_left = self._eta(done, total, now_s)
@@ -218,7 +220,7 @@ def line_texts(
     for shown in (known, begun, under_way):
         names = " ".join(map(str, shown)) or count
         yield joined(names, waits, *others, failed, time_text)
-        yield joined(names, waits, *others[:1], failed, time_text)
+        yield joined(names, waits, *others[:-1], failed, time_text)
     yield joined(count, waits, failed, time_text)
     if len(waits) > SHORT_WAIT_TEXT:
         waits = waits[:SHORT_WAIT_TEXT] + "…"
@@ -227,6 +229,13 @@ def line_texts(
     yield joined(count, failed, time_text)
     yield joined(failed, time_text)
     yield count
+
+
+def spent_text(dollars: float | None) -> str:
+    """Dollars so far; nothing while there are none, and where they are not known."""
+    if dollars is None or dollars < 0.00005:
+        return ""
+    return f"${dollars:.2f}" if dollars >= 0.01 else f"${dollars:.4f}"
 
 
 def bar_format(texts: Iterator[str], *, percent: int, columns: int) -> str:

@@ -35,6 +35,7 @@ from pipeline.llm.ledger import Ledger
 from pipeline.llm.opening import Opening, open_connections
 from pipeline.llm.retry import RetryPolicy
 from pipeline.metrics import PipelineMetrics
+from pipeline.models.presets import secrets_of
 from pipeline.models.run_models import Choice
 from pipeline.records import ArticleCandidate, FailedItem
 from pipeline.settings import Settings
@@ -168,7 +169,7 @@ def open_session(
     verbose: bool = False,
 ) -> Iterator[Session]:
     """The session of one run; the metrics are written however it ends."""
-    secrets = [env[p.key_env] for p in choice.all() if p.key_env and env.get(p.key_env)]
+    secrets = secrets_of(choice.all(), env)
     metrics, waits = PipelineMetrics(), Waits()
     board = ProgressBoard(
         planned_calls(settings),
@@ -246,6 +247,7 @@ def live(limiter: Limiter, client: ChatClient, waits: Waits) -> Live:
     return Live(
         in_flight=in_flight,
         tokens=client.tokens_received(),
+        spent=client.ledger.spent,
         # Of a call that waits alone, only while nothing else goes on.
         waits=next(held, "") or ("" if in_flight else waits.next()),
     )

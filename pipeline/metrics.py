@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -27,13 +27,16 @@ class Usage:
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0  # of the prompt's
     is_estimate: bool = False
+    told_cost: float | None = None  # dollars of one request, as the server says
 
     def __add__(self, other: Usage) -> Usage:
         """Add the tokens of another request of the same call."""
         return Usage(
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
             is_estimate=self.is_estimate or other.is_estimate,
         )
 
@@ -43,11 +46,8 @@ NO_USAGE = Usage(prompt_tokens=0, completion_tokens=0)
 
 def estimated_usage(input_text: str, output_text: str) -> Usage:
     """A guess from the number of words, four tokens to three words."""
-    return Usage(
-        prompt_tokens=estimated_tokens(input_text),
-        completion_tokens=estimated_tokens(output_text),
-        is_estimate=True,
-    )
+    read, written = map(estimated_tokens, (input_text, output_text))
+    return Usage(prompt_tokens=read, completion_tokens=written, is_estimate=True)
 
 
 def estimated_tokens(text: str) -> int:
@@ -68,6 +68,7 @@ class CallMeasure:
     waited_s: float = 0.0
     model: str = ""
     cost: float | None = None
+    cost_source: str = ""
     requests: int = 1
     is_ok: bool = True
     is_replayed: bool = False
@@ -86,8 +87,10 @@ class StageMetrics:
     retries: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
     tokens_estimated: bool = False
     cost: float = 0.0
+    cost_sources: frozenset[str] = frozenset()
     cost_unknown_calls: int = 0
     call_seconds: float = 0.0
     waited_seconds: float = 0.0
@@ -100,9 +103,13 @@ class StageMetrics:
         self.replayed += call.is_replayed
         self.prompt_tokens += call.usage.prompt_tokens
         self.completion_tokens += call.usage.completion_tokens
+        self.cached_tokens += call.usage.cached_tokens
         self.tokens_estimated |= call.usage.is_estimate
         self.cost += call.cost or 0.0
         self.cost_unknown_calls += call.cost is None
+        self.cost_sources |= {"unknown" if call.cost is None else call.cost_source} - {
+            ""
+        }
         if not call.is_replayed:
             self.requests += call.requests
             self.retries += max(0, call.requests - 1)
@@ -127,20 +134,12 @@ class StageMetrics:
 
     def as_dict(self) -> dict[str, Any]:
         """The sums as they are written to disk; an unknown cost is 'unknown'."""
-        return {
-            "calls": self.calls,
-            "failed": self.failed,
-            "replayed": self.replayed,
-            "requests": self.requests,
-            "retries": self.retries,
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "tokens_estimated": self.tokens_estimated,
-            "cost": "unknown" if self.known_cost is None else round(self.cost, 6),
-            "call_seconds": round(self.call_seconds, 3),
-            "waited_seconds": round(self.waited_seconds, 3),
-            "wall_seconds": round(self.wall_seconds, 3),
-        }
+        sums = asdict(self)
+        del sums["name"], sums["cost_unknown_calls"]
+        sums["cost"] = "unknown" if self.cost_unknown_calls else round(self.cost, 6)
+        sums["cost_sources"] = sorted(self.cost_sources)
+        seconds = ("call_seconds", "waited_seconds", "wall_seconds")
+        return sums | {name: round(sums[name], 3) for name in seconds}
 
 
 @dataclass(frozen=True, slots=True)

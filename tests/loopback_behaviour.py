@@ -53,7 +53,8 @@ class Behaviour:
     refuses: frozenset[str] | set[str] = frozenset()  # names of parameters
     models: Sequence[str] = ("loopback",)
     api_key: str | None = None
-    usage: bool = True
+    usage: bool | Mapping[str, Any] = True  # what is said beside the usual counts
+    headers: Mapping[str, str] = field(default_factory=dict)  # needed of a client
     finish_reason: str = "stop"
     obeys_max_tokens: bool = False
     max_words: int = 2000
@@ -84,6 +85,13 @@ class Behaviour:
         """Seconds that this work item takes, whenever it comes."""
         chance = chance_of("service", self.seed, item)
         return service_for(self.service, stage).time_s(chance)
+
+    def refused_client(self, headers: Mapping[str, str]) -> Wire | None:
+        """What a firewall says to a client without the headers that it wants."""
+        wanted = ((name.lower(), value) for name, value in self.headers.items())
+        if all(headers.get(name) == value for name, value in wanted):
+            return None
+        return Wire(403, b"blocked by the firewall")
 
     def refused_key(self, key: str) -> Wire | None:
         """The refusal of a key; it echoes the key, as careless servers do."""

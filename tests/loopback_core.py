@@ -72,7 +72,10 @@ class LoopbackCore:
         """Answers now or later."""
         path, _, query = raw.target.partition("?")
         route = f"{raw.method} {path}"
-        if route == "POST /v1/chat/completions":
+        refusal = self._behaviour.refused_client(raw.headers)
+        if refusal is not None and path.startswith("/v1"):
+            _send(connection, refusal)
+        elif route == "POST /v1/chat/completions":
             self._on_chat(connection, raw)
         elif route == "GET /v1/models":
             _send(connection, self._behaviour.models_wire(raw.bearer))

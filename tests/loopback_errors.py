@@ -141,7 +141,7 @@ def answer_wire(
     *,
     fault: str = "ok",
     finish_reason: str = "stop",
-    has_usage: bool = True,
+    has_usage: bool | Mapping[str, Any] = True,
 ) -> Wire:
     """The reply with 200, spoilt as the fault says."""
     content = _spoilt_content(content, fault)

@@ -55,7 +55,7 @@ def completion(
     *,
     content: str | None,
     finish_reason: str = "stop",
-    has_usage: bool = True,
+    has_usage: bool | Mapping[str, Any] = True,
 ) -> dict[str, Any]:
     """A `chat.completion` object around the content."""
     reply: dict[str, Any] = {
@@ -78,6 +78,7 @@ def completion(
             "prompt_tokens": asked,
             "completion_tokens": said,
             "total_tokens": asked + said,
+            **(has_usage if isinstance(has_usage, Mapping) else {}),
         }
     return reply
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -205,6 +206,10 @@ def test_limits_hold_for_the_run_and_for_each_stage(cli: Cli) -> None:
     assert most_at_once(stages["score"]) == 4
 
 
+FAR = """
+providers: {far: {base_url: "https://models.example/v1"}}
+presets: {far: {provider: far, model: little}}
+"""
 BAD_INPUT = {
     "missing topic file": (["--topic-file", "none.md"], "none.md"),
     "empty topic": (["--topic", "  "], "topic is empty"),
@@ -225,7 +230,10 @@ BAD_INPUT = {
     "folder that is not": (["--candidates-dir", "none"], "none"),
     "context file": (["--context-file", "none.md"], "none.md"),
     "folder of no run": (["--resume", "empty"], "empty"),
-    "cost without price": (["--max-cost", "1"], "needs a price"),
+    "cost without price": (
+        ["--max-cost", "1", "--models-file", "far.yaml", "--preset", "far"],
+        "needs a price",
+    ),
     "clean-up": (["--cleanup-old", "-1"], "at least 0, got -1"),
 }
 
@@ -239,6 +247,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(
     (cli.folder / "wrong.yaml").write_text(
         "providers:\n  far:\n    base_url: ftp://x\n"
     )
+    (cli.folder / "far.yaml").write_text(FAR)
     flags, named = BAD_INPUT[case]
     topic = [] if "topic" in str(flags) else ["--topic", "A topic"]
     ran = cli(*topic, *flags, "--quiet")
@@ -343,7 +352,11 @@ def test_a_spent_budget_ends_the_run_and_more_money_finishes_it(cli: Cli) -> Non
         priced = ("--models-file", "m.yaml", "--preset", "priced", "--output", "bar")
         ran = cli(*PARALLEL, *priced, "--max-cost", 5, "--max-concurrent", 2)
         assert ran.code == 1
-        assert "--max-cost 5 is spent" in ran.err
+        assert re.search(
+            r"--max-cost 5 is spent; .*; \$\d\.\d\d went into 5 drafts, .* in outputs/.*bar",
+            ran.err,
+        )
+        assert ran.resume[-2:] == ["--max-cost", "10"]
         spent = server.state().hits
         assert 5 < spent < CALLS
         again = cli(*ran.resume, "--max-cost", 1000)
@@ -531,7 +544,10 @@ def test_the_command_runs_as_the_user_types_it(cli: Cli) -> None:
 
 
 def test_importing_the_command_does_no_work() -> None:
-    code = "import sys, post_generator; print('openai' in sys.modules)"
+    code = (
+        "import sys, post_generator;"
+        " print(bool({'openai', 'genai_prices'} & {*sys.modules}))"
+    )
     root = Path(__file__).parents[1]
     done = subprocess.run(  # noqa: S603 - our own import
         [sys.executable, "-c", code], cwd=root, capture_output=True, check=True

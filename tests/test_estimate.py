@@ -19,7 +19,8 @@ from pipeline.front.estimate import (
     total,
 )
 from pipeline.job import job_from
-from pipeline.models.presets import BUILTIN_PRESET, Preset, Price
+from pipeline.models.presets import BUILTIN_PRESET, Preset
+from pipeline.models.prices import Price
 from pipeline.models.run_models import Choice
 from pipeline.run import draft_and_judge, run_pipeline
 from pipeline.settings import Settings

@@ -20,7 +20,7 @@ from pipeline.llm.connection import Attempt
 from pipeline.llm.ledger import Ledger, Work
 from pipeline.llm.outcome import Kind, Outcome
 from pipeline.metrics import PipelineMetrics, Usage
-from pipeline.models.presets import Price
+from pipeline.models.prices import Price
 from pipeline.store.journal import CallRecord, Journal, NoJournal
 from tests.fakes import FAILSAFE_S, Clients, OpenLimit, asking
 from tests.loopback_llm import Faults, LoopbackLLM
@@ -142,6 +142,8 @@ def test_only_what_came_to_an_end_is_written(
 
     class Kept:
         cost_before = 0.0
+        has_unknown_cost = False
+        answered = ()
 
         def lookup(self, key: str) -> None: ...
         def record(self, record: CallRecord) -> None:

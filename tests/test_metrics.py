@@ -196,5 +196,5 @@ def test_sums_are_written_rounded_and_complete() -> None:
     assert set(written) == {
         *("calls", "failed", "replayed", "requests", "retries", "prompt_tokens"),
         *("completion_tokens", "tokens_estimated", "cost", "call_seconds"),
-        *("waited_seconds", "wall_seconds"),
+        *("waited_seconds", "wall_seconds", "cached_tokens", "cost_sources"),
     }

@@ -81,9 +81,9 @@ def test_presets_are_shown_with_the_variable_of_their_key() -> None:
     away = Preset(name="p", base_url="https://x.example/v1", key_env="X_KEY")
     head, first, last = presets_table([away, BUILTIN_PRESET]).splitlines()
     assert head.startswith("preset")
-    assert first.split()[-2:] == ["X_KEY", "unknown"]
+    assert first.split()[-3:] == ["X_KEY", "unknown", "unknown"]
     assert "this program" in last
-    assert last.endswith("0/0")
+    assert last.endswith("0/0  on this machine")
 
 
 def test_the_metrics_are_a_row_a_stage_and_a_sum() -> None:

@@ -27,6 +27,7 @@ presets:
   plain: {provider: here, model: big}
   odd: {provider: away, family: odd}
   bare: {provider: here}
+  unpriced: {provider: away, model: little}
 """
 
 
@@ -102,12 +103,10 @@ def test_a_judge_needs_a_price_and_a_key_as_any_other_preset(tmp_path: Path) -> 
         check_keys(choice, {})
     check_keys(choice, {"AWAY_KEY": "sk-1"})
     unpriced = loaded(tmp_path, OF_ONE_KIND)
-    with pytest.raises(
-        SettingsError, match="--max-cost needs a price, and preset bare"
-    ):
+    with pytest.raises(SettingsError, match=r"--max-cost needs .* \(preset unpriced\)"):
         choose_presets(
             Settings(
-                topic="t", preset="builtin", judge_presets=("bare",), max_cost=1.0
+                topic="t", preset="builtin", judge_presets=("unpriced",), max_cost=1.0
             ),
             unpriced,
             {},

@@ -199,14 +199,14 @@ def _drafts_row(
 def _row(
     stage: str, calls: int, *, tokens: tuple[int, int], preset: Preset
 ) -> StageEstimate:
-    prompt, answer = calls * tokens[0], calls * tokens[1]
+    prompt, answer = tokens
     return StageEstimate(
         stage=stage,
         calls=calls,
         least_calls=calls,
-        prompt_tokens=prompt,
-        completion_tokens=answer,
-        cost=preset.price.cost(prompt, answer) if preset.price else None,
+        prompt_tokens=calls * prompt,
+        completion_tokens=calls * answer,
+        cost=calls * preset.price.cost(prompt, answer) if preset.price else None,
     )
 
 

@@ -6,9 +6,12 @@ Plain text; it prints nothing, the front door does. The end of a run is `summary
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
+from pipeline.errors import BudgetSpent
 from pipeline.front.estimate import StageEstimate, total
+from pipeline.llm.ledger import Ledger
 from pipeline.metrics import MetricsSnapshot, StageMetrics
 from pipeline.models.presets import Preset
 
@@ -76,20 +79,55 @@ def calls_of(row: StageEstimate) -> str:
 
 def presets_table(presets: Sequence[Preset]) -> str:
     """The presets that may be asked for, as --list-models shows them."""
-    head = ["preset", "model", "endpoint", "key", "price in/out per million"]
+    head = ["preset", "model", "endpoint", "key", "price in/out per million", "by"]
     rows = [
         [
             preset.name,
             preset.model or "the only one",
             "this program" if preset.is_builtin else preset.base_url,
             preset.key_env or "-",
-            f"{preset.price.input:g}/{preset.price.output:g}"
+            "/".join(f"{dollars:g}" for dollars in preset.price.per_million)
             if preset.price
             else "unknown",
+            preset.price_source,
         ]
         for preset in presets
     ]
     return table([head, *rows], left=4)
+
+
+_MADE = {
+    "generate": "draft",
+    "extract": "card",
+    "score": "vote",
+    "select": "selection",
+    "synthesize": "article",
+    "validate": "check",
+    "gate": "comparison",
+}
+
+
+@contextmanager
+def saying_what_there_is(ledger: Ledger, place: str) -> Iterator[None]:
+    """Let the end of the money also say how much it was, what it went into, and where
+    that is; with the calls that were under way.
+    """
+    try:
+        yield
+    except BudgetSpent as error:
+        there_is = f"{money(ledger.spent)} went into {made(ledger.answered)}"
+        message = f"{error}; {there_is}, in {place}"
+        raise BudgetSpent(message) from error
+
+
+def made(answered: Mapping[str, int]) -> str:
+    """What so many answers by stage are."""
+    parts = [
+        counted(answered[stage], noun)
+        for stage, noun in _MADE.items()
+        if answered.get(stage)
+    ]
+    return ", ".join(parts) or "no answer"
 
 
 _LEAST_SPEEDUP = 0.95

@@ -9,6 +9,7 @@ words, so that a rule looks at both, and at what was asked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -203,8 +204,44 @@ def cut_answer(read: AnswerReader, why: str = "") -> Outcome:
 
 def usage_in(usage: Mapping[str, Any] | None) -> Usage | None:
     """The server's own count of tokens, where it is one."""
-    prompt = (usage or {}).get("prompt_tokens")
-    completion = (usage or {}).get("completion_tokens")
+    usage = usage or {}
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return None
-    return Usage(prompt_tokens=prompt, completion_tokens=completion)
+    total = usage.get("total_tokens")
+    if isinstance(total, int):  # some count and bill thinking, but not as completion
+        completion = max(completion, total - prompt)
+    return Usage(
+        prompt_tokens=max(prompt, 0),
+        completion_tokens=max(completion, 0),
+        cached_tokens=min(_cached_in(usage), max(prompt, 0)),
+        told_cost=_cost_in(usage),
+    )
+
+
+def _cached_in(usage: Mapping[str, Any]) -> int:
+    """Tokens of the prompt that a cache held, under the names that servers give them."""
+    details = usage.get("prompt_tokens_details")
+    inner = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    names = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+    for count in (inner, *map(usage.get, names)):
+        if isinstance(count, int) and count > 0:
+            return int(count)
+    return 0
+
+
+def _cost_in(usage: Mapping[str, Any]) -> float | None:
+    """Dollars, where the server says them; with what goes through a key of the user's
+    own to the provider behind it.
+    """
+    cost = _dollars(usage.get("cost"))
+    details = usage.get("cost_details")
+    if cost is None or not usage.get("is_byok") or not isinstance(details, Mapping):
+        return cost
+    return cost + (_dollars(details.get("upstream_inference_cost")) or 0.0)
+
+
+def _dollars(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < math.inf else None

@@ -83,7 +83,7 @@ class ChatClient:
         """
         self._connections = dict(connections)
         self._main = next(iter(self._connections))
-        self._ledger = ledger or Ledger()
+        self.ledger = ledger or Ledger()
         self._policy = policy or RetryPolicy()
         self.run_seed = run_seed
         self._filter_think = filter_think
@@ -190,14 +190,14 @@ class ChatClient:
             model=connection.model,
             price=connection.preset.price,
         )
-        if (record := self._ledger.lookup(work.key)) is not None:
+        if (record := self.ledger.lookup(work.key)) is not None:
             is_cut_off = record.finish_reason == "length"
             try:
                 value = read(record.content or "", is_cut_off=is_cut_off)
             except UnreadableReply:
                 pass  # of an earlier form of this reply: ask anew
             else:
-                self._ledger.note_replayed(record)
+                self.ledger.note_replayed(record)
                 return value
         try:
             return self._ask_server(connection, request, work, read=read)
@@ -223,7 +223,7 @@ class ChatClient:
     def _ask_server(
         self, connection: Connection, request: Request, work: Work, *, read: _Read[T]
     ) -> T:
-        self._ledger.check_open()
+        self.ledger.check_open()
         asked = request.call.options.reasks
         retry = CallRetry(
             self._policy,
@@ -241,7 +241,7 @@ class ChatClient:
         except Exception as error:
             if work.answer is None:  # else it was noted already
                 work.error = error
-                self._ledger.note_finished(work)
+                self.ledger.note_finished(work)
             raise
 
     def _attempt(
@@ -261,7 +261,7 @@ class ChatClient:
             work.answer = outcome
             # Before the permit is given back: no more answers than are allowed in
             # flight can be lost, whatever happens.
-            self._ledger.note_finished(work)
+            self.ledger.note_finished(work)
             return value
 
     def _read(self, outcome: Outcome, request: Request, *, read: _Read[T]) -> T:

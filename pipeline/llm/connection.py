@@ -71,6 +71,7 @@ class Connection:
         base_url: str,
         api_key: str,
         limit: EndpointLimit,
+        headers: Mapping[str, str] | None = None,
         secrets: tuple[str, ...] = (),
         max_in_flight: int = 1,
         timeout_s: float = 120.0,
@@ -99,6 +100,7 @@ class Connection:
         self._sdk = open_client(
             base_url,
             api_key=api_key,
+            headers=headers or {},
             max_in_flight=max_in_flight,
             timeout_s=timeout_s,
             # A proxy of the environment cannot reach a server on this machine.
@@ -114,6 +116,8 @@ class Connection:
                 redact=self._redact,
                 wait=self._wait_for_start,
             )
+            priced = replace(self.preset, model=self.model).priced()
+            self.preset = replace(self.preset, price=priced.price)
         return self.model
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,7 +25,8 @@ from pipeline.metrics import (
     Usage,
     process_metrics,
 )
-from pipeline.models.presets import Preset, Price
+from pipeline.models.presets import Preset
+from pipeline.models.prices import BY_SERVER, UNKNOWN, ListedPrice, Price
 from pipeline.store.journal import Journal, NoJournal
 from pipeline.store.journal_file import CallRecord, call_key
 
@@ -37,27 +39,38 @@ class Work:
     stage: str
     item_id: str
     model: str
-    price: Price | None = None
+    price: Price | ListedPrice | None = None
     usage: Usage = NO_USAGE
     seconds: float = 0.0
     waited_s: float = 0.0
     requests: int = 0
+    cost: float | None = 0.0  # dollars; None where the price is not known
+    cost_source: str = ""
     answer: Outcome | None = None
     error: Exception | None = None
 
     def add(self, attempt: Attempt) -> None:
-        """Count one request."""
-        self.usage += attempt.outcome.usage or NO_USAGE
+        """Count one request, with the cost that the server says, else by the price."""
+        if (usage := attempt.outcome.usage) is not None:
+            self.usage += usage
+            self._pay(usage)
         self.seconds += attempt.seconds
         self.waited_s += attempt.waited_s
         self.requests += 1
 
-    @property
-    def cost(self) -> float | None:
-        """Dollars; None where the price is not known."""
-        if self.price is None:
-            return None
-        return self.price.cost(self.usage.prompt_tokens, self.usage.completion_tokens)
+    def _pay(self, usage: Usage) -> None:
+        """Requests one by one: what a token costs may hang on the length of the prompt."""
+        cost, source = usage.told_cost, BY_SERVER
+        if cost is None and self.price is None:
+            source = UNKNOWN
+        elif cost is None and self.price is not None:
+            source = self.price.source
+            cost = self.price.cost(
+                usage.prompt_tokens, usage.completion_tokens, cached=usage.cached_tokens
+            )
+        is_known = cost is not None and self.cost is not None
+        self.cost = (self.cost or 0.0) + (cost or 0.0) if is_known else None
+        self.cost_source = source
 
 
 class Ledger:
@@ -77,14 +90,28 @@ class Ledger:
         self._journal = journal or NoJournal()
         self._metrics = metrics or process_metrics()
         self._max_cost = max_cost
-        # Guards both below.
+        # Guards all below.
         self._lock = threading.Lock()
         self._spent = self._journal.cost_before  # dollars; unknown prices add nothing
+        self._has_unknown = self._journal.has_unknown_cost
+        self._answered = Counter(self._journal.answered)  # by stage
         self._broken: StorageError | None = None  # the journal takes no more
 
     def lookup(self, key: str) -> CallRecord | None:
         """The answer that an earlier process got to this very call."""
         return self._journal.lookup(key)
+
+    @property
+    def spent(self) -> float | None:
+        """Dollars so far, those of before included; None when a price is not known."""
+        with self._lock:
+            return None if self._has_unknown else self._spent
+
+    @property
+    def answered(self) -> dict[str, int]:
+        """Answers so far by stage, those of before included."""
+        with self._lock:
+            return dict(self._answered)
 
     def check_open(self) -> None:
         """Raise BudgetSpent when no further call may be paid for.
@@ -112,6 +139,8 @@ class Ledger:
             return
         with self._lock:
             self._spent += work.cost or 0.0
+            self._has_unknown |= work.cost is None
+            self._answered[work.stage] += work.answer is not None
         self._metrics.record_call(
             CallMeasure(
                 stage=work.stage,
@@ -120,6 +149,7 @@ class Ledger:
                 seconds=work.seconds,
                 waited_s=work.waited_s,
                 cost=work.cost,
+                cost_source=work.cost_source,
                 requests=work.requests,
                 is_ok=work.answer is not None,
                 ended_s=time.monotonic(),
@@ -142,10 +172,12 @@ class Ledger:
                 usage=Usage(
                     prompt_tokens=record.prompt_tokens,
                     completion_tokens=record.completion_tokens,
+                    cached_tokens=record.cached_tokens,
                     is_estimate=record.tokens_estimated,
                 ),
                 seconds=0.0,
                 cost=record.cost,
+                cost_source=record.cost_source,
                 requests=0,
                 is_replayed=True,
             )
@@ -166,10 +198,12 @@ def _record(work: Work) -> CallRecord:
         finish_reason=answer.finish_reason if answer else None,
         prompt_tokens=work.usage.prompt_tokens,
         completion_tokens=work.usage.completion_tokens,
+        cached_tokens=work.usage.cached_tokens,
         tokens_estimated=work.usage.is_estimate,
         requests=work.requests,
         seconds=round(work.seconds, 3),
         cost=work.cost,
+        cost_source=work.cost_source,
         ended_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pipeline.llm.client import ChatClient
 from pipeline.llm.connection import Connection
 from pipeline.llm.limiting import EndpointLimit, OneAtATime
-from pipeline.models.presets import Preset, key_of
+from pipeline.models.presets import Preset, headers_of, key_of, secrets_of
 from pipeline.models.run_models import (
     DEFAULT_MODELS_FILE,
     choose_preset,
@@ -66,7 +66,8 @@ def open_connections(
             base_url=base_url,
             api_key=keys[preset.name],
             limit=how.make_limit(preset),
-            secrets=tuple(keys.values()),
+            headers=headers_of(preset, how.env, allow_insecure=how.allow_insecure),
+            secrets=secrets_of(presets, how.env),
             max_in_flight=how.max_in_flight,
             timeout_s=how.timeout_s or preset.timeout_s,
             say=how.say,

@@ -36,6 +36,7 @@ def open_client(
     base_url: str,
     *,
     api_key: str,
+    headers: Mapping[str, str],
     max_in_flight: int,
     timeout_s: float,
     uses_proxies: bool,
@@ -49,6 +50,7 @@ def open_client(
         base_url=base_url,
         api_key=api_key,
         max_retries=0,
+        default_headers=headers,
         timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
         http_client=openai.DefaultHttpxClient(
             limits=httpx2.Limits(max_connections=room, max_keepalive_connections=room),

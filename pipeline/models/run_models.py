@@ -11,32 +11,51 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictStr,
+    ValidationError,
+)
 
 from pipeline.errors import SettingsError
-from pipeline.models.presets import BUILTIN_PRESET, Preset, Price, checked_url, key_of
+from pipeline.models.checks import (
+    checked_headers,
+    line_of,
+    place_in,
+    plain_json,
+    rule,
+)
+from pipeline.models.presets import (
+    BUILTIN_PRESET,
+    Preset,
+    checked_url,
+    headers_of,
+    key_of,
+)
+from pipeline.models.prices import Price
 from pipeline.settings import DEFAULT_WORDS, Settings, read_text
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
 
 DEFAULT_MODELS_FILE = Path(__file__).parents[2] / "models.yaml"
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     price: Price | None = None
     max_concurrent: int | None = Field(default=None, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     timeout_s: float | None = Field(default=None, gt=0)
-    extra_body: dict[str, Any] = {}
+    extra_body: Annotated[dict[str, Any], BeforeValidator(plain_json)] = {}
+    headers: Annotated[dict[str, StrictStr], AfterValidator(checked_headers)] = {}
 
 
 class _Provider(_Entry):
@@ -69,7 +88,11 @@ class ModelsFile(BaseModel):
         return [*self.presets, BUILTIN_PRESET.name]
 
     def preset(self, name: str) -> Preset:
-        """The preset of that name, with what its provider states."""
+        """The preset of that name, with what its provider states, and a price if known."""
+        return self.stated(name).priced()
+
+    def stated(self, name: str) -> Preset:
+        """The preset of that name as the file has it; no price is looked up."""
         if name == BUILTIN_PRESET.name:
             return BUILTIN_PRESET
         entry = self.presets.get(name)
@@ -90,16 +113,18 @@ class ModelsFile(BaseModel):
 
 
 def _joined(name: str, entry: _Preset, provider: _Provider) -> Preset:
+    joined = {"price", "provider", "extra_body", "headers"}
     stated = {
-        **provider.model_dump(exclude_none=True, exclude={"price", "extra_body"}),
-        **entry.model_dump(
-            exclude_none=True, exclude={"price", "provider", "extra_body"}
-        ),
+        **provider.model_dump(exclude_none=True, exclude=joined),
+        **entry.model_dump(exclude_none=True, exclude=joined),
     }
+    own = {name.lower() for name in entry.headers}
+    shared = {k: v for k, v in provider.headers.items() if k.lower() not in own}
     return Preset(
         name=name,
         price=entry.price or provider.price,
         extra_body={**provider.extra_body, **entry.extra_body},
+        headers={**shared, **entry.headers},
         **stated,
     )
 
@@ -119,39 +144,12 @@ def load_models(path: str | Path) -> ModelsFile:
         return ModelsFile.model_validate({} if data is None else data)
     except ValidationError as error:
         first = error.errors()[0]
-        keys = [str(key) for key in first["loc"]]
+        keys = [str(key) for key in (*first["loc"], *place_in(first))]
         message = (
-            f"models file {path}, line {_line_of(text, keys)},"
-            f" {'.'.join(keys) or 'top level'}: {_rule(first)}; mend it"
+            f"models file {path}, line {line_of(text, keys)},"
+            f" {'.'.join(keys) or 'top level'}: {rule(first)}; mend it"
         )
         raise SettingsError(message) from error
-
-
-def _rule(error: ErrorDetails) -> str:
-    """What a value broke, and the value; not that of a field that nobody asked for,
-    where somebody may have put a key.
-    """
-    if error["type"] == "value_error":
-        return error["msg"].removeprefix("Value error, ")
-    shown = error["input"]
-    is_shown = (
-        isinstance(shown, str | int | float) and error["type"] != "extra_forbidden"
-    )
-    return error["msg"].lower() + (f", got {shown}" if is_shown else "")
-
-
-def _line_of(text: str, keys: list[str]) -> int:
-    """The line, from 1, of the deepest of the nested keys that the text has."""
-    node = yaml.compose(text)
-    line = 1
-    for key in keys:
-        if not isinstance(node, yaml.MappingNode):
-            break
-        found = [(k, v) for k, v in node.value if k.value == key]
-        if not found:
-            break
-        line, node = found[0][0].start_mark.line + 1, found[0][1]
-    return line
 
 
 # What of a preset changes the calls that are made with it.
@@ -214,7 +212,8 @@ def choose_presets(
         for preset in choice.all():
             if preset.price is None:
                 message = (
-                    f"--max-cost needs a price, and preset {preset.name} states none;"
+                    f"--max-cost needs a price, and that of {preset.label}"
+                    f" (preset {preset.name}) is not known;"
                     " add price: {input: ..., output: ...} to models.yaml"
                 )
                 raise SettingsError(message)
@@ -230,9 +229,10 @@ def environment() -> Mapping[str, str]:
 def check_keys(
     choice: Choice, env: Mapping[str, str], *, allow_insecure: bool = False
 ) -> None:
-    """SettingsError that names the variable when a preset's key cannot be sent."""
+    """SettingsError that names the variable when a key or header cannot be sent."""
     for preset in choice.all():
         key_of(preset, env, allow_insecure=allow_insecure)
+        headers_of(preset, env, allow_insecure=allow_insecure)
 
 
 def choose_preset(
@@ -243,7 +243,8 @@ def choose_preset(
         return models.preset(named), f"--preset {named}"
     given = [v for v in ("OPENAI_BASE_URL", "OPENAI_API_KEY") if env.get(v)]
     if given:
-        return _from_environment(models, env), f"{' and '.join(given)} set"
+        found = _from_environment(models, env).priced()
+        return found, f"{' and '.join(given)} set"
     if models.default_preset:
         return models.preset(models.default_preset), "default_preset of the models file"
     return BUILTIN_PRESET, "no --preset, no OPENAI_API_KEY, no default_preset"
@@ -252,21 +253,25 @@ def choose_preset(
 def _from_environment(models: ModelsFile, env: Mapping[str, str]) -> Preset:
     base_url = env.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
     try:
-        checked_url(base_url)
+        base_url = checked_url(base_url)
     except ValueError as error:
         message = f"OPENAI_BASE_URL {error}"
         raise SettingsError(message) from error
     model = env.get("OPENAI_MODEL") or None
-    listed = [models.preset(name) for name in models.presets]
+    listed = [models.stated(name) for name in models.presets]
     same_model = [preset for preset in listed if model and preset.model == model]
     for known in same_model:
         # The user may have stated prices and limits for this very model.
         if base_url == known.base_url:
             return known
+    here = (p for p in models.providers.values() if p.base_url == base_url)
+    provider = next(here, _Provider(base_url=base_url))
     return Preset(
         name="env",
         base_url=base_url,
         model=model,
         family=next((known.family for known in same_model if known.family), None),
         key_env="OPENAI_API_KEY",
+        price=provider.price,
+        headers=provider.headers,
     )

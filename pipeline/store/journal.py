@@ -11,9 +11,10 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from pipeline.errors import StorageError
@@ -124,6 +125,16 @@ class Journal:
         """What all earlier calls cost, as far as their prices were known."""
         return self._earlier.cost
 
+    @property
+    def answered(self) -> Mapping[str, int]:
+        """Answers that lookup() has, by stage."""
+        return Counter(record.stage for record in self._earlier.replayable.values())
+
+    @property
+    def has_unknown_cost(self) -> bool:
+        """Whether the price of any earlier call was not known."""
+        return self._earlier.has_unknown_cost
+
     def lookup(self, key: str) -> CallRecord | None:
         """
         The answer to this call from before the file was opened, if there is one.
@@ -217,6 +228,8 @@ class NoJournal:
     """For callers without a run folder: remembers nothing, answers nothing."""
 
     cost_before = 0.0
+    has_unknown_cost = False
+    answered: Mapping[str, int] = MappingProxyType({})
 
     def lookup(self, key: str) -> CallRecord | None:  # noqa: ARG002 - as Journal's
         """Nothing, always."""

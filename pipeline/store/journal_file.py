@@ -43,10 +43,12 @@ class CallRecord:
     finish_reason: str | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt's
     tokens_estimated: bool = False
     requests: int = 1  # HTTP attempts that were sent
     seconds: float = 0.0
     cost: float | None = None  # in the currency of the prices; None is unknown
+    cost_source: str = ""  # where the price was from
     ended_at: str = ""  # UTC, ISO 8601
 
     @property
@@ -65,6 +67,7 @@ _ACCEPTED: dict[Any, tuple[type, ...]] = {
     float | None: (int, float, type(None)),
 }
 _FIELDS = tuple((field.name, _ACCEPTED[field.type]) for field in fields(CallRecord))
+_SINCE = {"cached_tokens": 0, "cost_source": ""}  # journals of before lack them
 
 
 def call_key(  # noqa: PLR0913 - everything that makes two calls different
@@ -114,7 +117,7 @@ def decode_line(line: bytes) -> CallRecord | None:
     if line[:_BODY_START] != frame or not line.endswith(_TAIL):
         return None
     try:
-        values = json.loads(body)
+        values = {**_SINCE, **json.loads(body)}
         return CallRecord(
             **{name: _checked(values[name], kinds) for name, kinds in _FIELDS}
         )
@@ -166,6 +169,7 @@ class Earlier:
     replayable: dict[str, CallRecord] = field(default_factory=dict)
     damaged: int = 0
     cost: float = 0.0
+    has_unknown_cost: bool = False
     whole_bytes: int = 0
     fragment: bytes = b""
 
@@ -180,6 +184,7 @@ class Earlier:
             self.damaged += 1
             return
         self.cost += record.cost or 0.0
+        self.has_unknown_cost |= record.cost is None
         # The last record of a key wins, also when it is a failure.
         self.replayable.pop(record.key, None)
         if record.is_replayable:
