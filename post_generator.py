@@ -8,6 +8,7 @@ that --help is there at once.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import signal
 import sys
@@ -17,7 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pipeline.errors import BudgetSpent, Interrupted, PipelineError, SettingsError
+from pipeline.errors import (
+    BudgetSpent,
+    Interrupted,
+    PipelineError,
+    SettingsError,
+    StorageError,
+)
 from pipeline.front.command_line import changed_settings, parse, settings_from
 from pipeline.front.streams import forgiving_streams
 from pipeline.text.safety import for_terminal
@@ -26,7 +33,8 @@ if TYPE_CHECKING:
     from parallel.session import Session
     from pipeline.judging.questions import AskAll
     from pipeline.judging.schemes import Judging
-    from pipeline.models.run_models import Choice, ModelsFile
+    from pipeline.models.models_file import ModelsFile
+    from pipeline.models.run_models import Choice
     from pipeline.result import Result
     from pipeline.run import DraftAndJudge
     from pipeline.settings import Settings
@@ -38,7 +46,7 @@ Given = Mapping[str, Any]
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the flags say; the exit code is 0, 1, 2 or 130."""
     with forgiving_streams():
-        return _do(parse(argv))
+        return _do({**parse(argv), "argv": sys.argv[1:] if argv is None else argv})
 
 
 def _do(given: Given) -> int:
@@ -59,26 +67,25 @@ def _do(given: Given) -> int:
 def _run(given: Given) -> int:
     from pipeline.front.estimate import estimate
     from pipeline.front.report import estimate_line, estimate_table
-    from pipeline.front.resume import changes_line, reopened, run_record
-    from pipeline.models.run_models import check_keys, choose_presets, environment
+    from pipeline.front.resume import chosen, reopened, run_record
+    from pipeline.models.run_models import check_keys, environment
 
     if "resume" in given:
         folder, settings = reopened(Path(given["resume"]), changed_settings(given))
     else:
         folder, settings = None, settings_from(given)
-    env = environment()
-    choice = choose_presets(settings, _models(settings.models_file), env)
+    env, models = environment(), _models(settings.models_file)
+    choice = chosen(settings, models, env, folder=folder, named=given.keys())
     rows = estimate(settings, choice)
     if "dry_run" in given:
-        _show(estimate_table(rows))
+        _show(estimate_table(rows, choice.all()))
         return 0
     check_keys(choice, env, allow_insecure=settings.allow_insecure)
-    folder = folder or _new_folder(given, settings, run_record(settings, choice))
     if "quiet" not in given:
         _introduce(given, choice)
-        if changes := changes_line(folder, settings, choice):
-            _tell(changes)
-        _tell(estimate_line(rows))
+        if folder is None:
+            _tell(estimate_line(rows))
+    folder = folder or _new_folder(given, settings, run_record(settings, choice))
     return _work(given, settings, choice, folder=folder, env=env)
 
 
@@ -111,47 +118,82 @@ def _work(
     env: Mapping[str, str],
 ) -> int:
     from parallel.session import open_session
-    from pipeline.front.report import saying_what_there_is
-    from pipeline.front.resume import run_record
-    from pipeline.job import job_from
-    from pipeline.run import run_pipeline
 
-    script, place = _short(Path(__file__).resolve()), _short(folder.path)
-    resume = f"python {shlex.quote(script)} --resume {shlex.quote(place)}"
-    quiet = "quiet" in given
-    record = run_record(settings, choice)
+    quiet, session = "quiet" in given, None
     try:
         with open_session(
             settings, choice, folder, env=env, quiet=quiet, verbose="verbose" in given
         ) as session:
-            # Not before: another process may be at work in the folder.
-            folder.write_run({**record, "state": "unfinished"})
-            job = job_from(settings, choice, session.failed)
-            draft_and_judge, ask = _way(session, job.judging)
-            work = partial(
-                run_pipeline,
-                job,
-                draft_and_judge,
-                outputs=folder,
-                client=session.client,
-                ask=ask,
-                watch=session.watch,
-            )
-            with saying_what_there_is(session.client.ledger, place):
-                result = session.attend(work, resume=resume)
-            session.findings.update(result.findings())
-            folder.write_run({**record, "state": "finished"})
-    except SettingsError:
-        raise
+            result = _result(given, session, choice)
     except (PipelineError, KeyboardInterrupt) as error:
+        is_kept = "resume" in given or (session is not None and session.was_answered)
+        if not is_kept:
+            _take_back(folder, given)
+        if isinstance(error, SettingsError):
+            raise
         is_failure = isinstance(error, PipelineError) and error.exit_code == 1
         _tell(f"error: {error}" if is_failure else "interrupted")
-        if isinstance(error, BudgetSpent):  # with the same limit it would end at once
-            resume += f" --max-cost {2 * (settings.max_cost or 0.5):g}"
-        _tell(f"to finish the run: {resume}")
+        if is_kept:
+            # With the same limit it would end at once.
+            is_spent = isinstance(error, BudgetSpent)
+            more = 2 * (settings.max_cost or 0.5) if is_spent else None
+            _tell(f"to finish the run: {_resume(folder, max_cost=more)}")
+        else:
+            _tell(f"nothing was answered; to start again: {_command(given['argv'])}")
         return 1 if is_failure else Interrupted.exit_code
     _report(result, session, quiet=quiet)
     return 0
+
+
+def _result(given: Given, session: Session, choice: Choice) -> Result:
+    from pipeline.front.report import saying_what_there_is
+    from pipeline.front.resume import keeping_state, plan_lines
+    from pipeline.job import job_from
+    from pipeline.run import run_pipeline
+
+    settings, folder, client = session.settings, session.folder, session.client
+    found = choice.with_models(client.models())
+    if "resume" in given and "quiet" not in given:
+        lines = plan_lines(folder, settings, found, answered=client.ledger.answered)
+        _tell("\n".join(lines))
+    # Not before: another process may be at work in the folder.
+    with keeping_state(folder, settings, found, named=given.keys()):
+        job = job_from(settings, choice, session.failed)
+        draft_and_judge, ask = _way(session, job.judging)
+        work = partial(
+            run_pipeline,
+            job,
+            draft_and_judge,
+            outputs=folder,
+            client=client,
+            ask=ask,
+            watch=session.watch,
+        )
+        with saying_what_there_is(client.ledger, _short(folder.path)):
+            result = session.attend(work, resume=_resume(folder))
+        session.findings.update(result.findings())
+    return result
+
+
+def _resume(folder: RunFolder, *, max_cost: float | None = None) -> str:
+    """The command that finishes the run."""
+    more = [] if max_cost is None else ["--max-cost", f"{max_cost:g}"]
+    return _command(["--resume", _short(folder.path), *more])
+
+
+def _command(flags: Sequence[str]) -> str:
+    """This program with those flags, to be typed here."""
+    return shlex.join(["python", _short(Path(__file__).resolve()), *flags])
+
+
+def _take_back(folder: RunFolder, given: Given) -> None:
+    """Leave no folder of a run that was never answered."""
+    from pipeline.store.cleanup import delete_run_folder
+
+    with contextlib.suppress(StorageError, OSError):
+        delete_run_folder(folder.path, _output_root(given))
+        folder.path.parent.rmdir()  # where nothing else is in it
+        _output_root(given).rmdir()
 
 
 def _way(session: Session, judging: Judging) -> tuple[DraftAndJudge, AskAll | None]:
@@ -217,7 +259,7 @@ def _is_yes(question: str) -> bool:
 
 
 def _models(path: str | None) -> ModelsFile:
-    from pipeline.models.run_models import DEFAULT_MODELS_FILE, load_models
+    from pipeline.models.models_file import DEFAULT_MODELS_FILE, load_models
 
     return load_models(path or DEFAULT_MODELS_FILE)
 

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
-import psutil
-
 from parallel.errors import ThreadSafeErrorCollector
 from parallel.limiter import Limiter, LimiterEvent
+from parallel.memory import memory_watch
 from parallel.progress import ProgressBoard, write_above_bar
 from parallel.progress_line import Live, ProgressLine, Waits
 from parallel.signals import GRACE_S, attend
@@ -46,9 +45,6 @@ from pipeline.work import Watch
 
 T = TypeVar("T")
 INTERRUPTED = 130
-LOOK_EVERY_S = 1.0  # at the memory that is left
-_ENOUGH = 1.5  # times the floor, so that the limit does not flutter
-_DEFAULT_SHARE, _DEFAULT_BYTES = 0.05, 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +91,12 @@ class Session:
             on_more=self.board.note_more,
             on_candidate=on_candidate,
         )
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether there is anything that was asked, or paid, for."""
+        total = self.metrics.snapshot().total
+        return total.prompt_tokens + total.completion_tokens > 0
 
     def failed(self) -> list[FailedItem]:
         """What was given up so far, in item order."""
@@ -251,49 +253,6 @@ def live(limiter: Limiter, client: ChatClient, waits: Waits) -> Live:
         # Of a call that waits alone, only while nothing else goes on.
         waits=next(held, "") or ("" if in_flight else waits.next()),
     )
-
-
-def memory_watch(
-    limiter: Limiter,
-    settings: Settings,
-    *,
-    say: Callable[[str], None],
-    available: Callable[[], int] = lambda: int(psutil.virtual_memory().available),
-    clock: Callable[[], float] = time.monotonic,
-) -> Callable[[], None]:
-    """
-    What halves the calls in flight each second in which memory is under the floor.
-
-    To be called now and then by one thread. The floor is --min-free-memory, by default
-    5 % of the machine's memory and at least 256 MB. `say` gets one line when that begins
-    and one when it ends.
-    """
-    total = int(psutil.virtual_memory().total)
-    stated = settings.min_free_bytes(total=total)
-    least = stated or max(int(total * _DEFAULT_SHARE), _DEFAULT_BYTES)
-    next_look_s, is_short = float("-inf"), False
-
-    def look() -> None:
-        nonlocal next_look_s, is_short
-        now_s = clock()
-        if now_s < next_look_s:
-            return
-        next_look_s = now_s + LOOK_EVERY_S
-        left = available()
-        if left < least:
-            limiter.shrink_to(max(1, limiter.in_flight() // 2))
-            if not is_short:
-                say(
-                    f"only {left / 1e6:,.0f} MB of memory are free, less than"
-                    f" --min-free-memory {least // 1024**2}M: fewer calls at once"
-                )
-            is_short = True
-        elif is_short and left >= _ENOUGH * least:
-            is_short = False
-            limiter.restore()
-            say("memory is back: the number of calls at once grows again")
-
-    return look
 
 
 def _event_line(event: LimiterEvent) -> str:

@@ -66,6 +66,11 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
     "which model": (
         Flag("--preset NAME", "a preset of models.yaml"),
         Flag(
+            "--model NAME",
+            "another model at its endpoint",
+            default="the preset's, OPENAI_MODEL, or the only one there",
+        ),
+        Flag(
             "--candidate-presets A,B,C",
             "presets that write the drafts, in turn",
             default="the main one",

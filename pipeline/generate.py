@@ -98,14 +98,14 @@ def _written(plan: CandidatePlan, *, client: ChatClient) -> ArticleCandidate:
     preset = client.preset(plan.preset)
     words = plan.brief.words or preset.words
     messages = fill(
-        "generate",
+        "generate.grammar" if preset.has_grammars else "generate",
         {
             "brief": brief_block(plan.brief),
             "background": background_block(plan.brief),
             "angle": plan.angle,
             "words": words,
         },
-        short=preset.is_short,
+        short=preset.is_short and not preset.has_grammars,
     )
     reply = client.complete(
         messages,

@@ -38,6 +38,7 @@ class Settings:
     candidates_only: bool = False
     candidates: tuple[tuple[str, str], ...] = ()  # (file name, text) that exist already
     preset: str | None = None
+    model: str | None = None
     candidate_presets: tuple[str, ...] = ()
     models_file: str | None = None
     parallel: bool = False

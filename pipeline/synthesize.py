@@ -72,7 +72,7 @@ def synthesize_article(
     least, most = word_range(words)
     show = blueprint_lines if preset.is_short else blueprint_block
     messages = fill(
-        "synthesize",
+        "synthesize.grammar" if preset.has_grammars else "synthesize",
         {
             "brief": brief_block(brief),
             "background": background_block(brief),
@@ -83,7 +83,7 @@ def synthesize_article(
             "least": least,
             "most": most,
         },
-        short=preset.is_short,
+        short=preset.is_short and not preset.has_grammars,
     )
     temperature = brief.temperature
     options = CallOptions(

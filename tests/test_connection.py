@@ -429,8 +429,11 @@ def test_the_only_model_of_a_server_is_found() -> None:
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ({"models": ("a", "b")}, r"offers 2 models \(a, b\); set OPENAI_MODEL"),
-        ({"models": ()}, r"offers 0 models \(\); set OPENAI_MODEL"),
+        (
+            {"models": ("a", "b")},
+            r"offers 2 models \(a, b\); name .* by --model, OPENAI_MODEL",
+        ),
+        ({"models": ()}, r"offers 0 models \(\); name .* by --model, OPENAI_MODEL"),
     ],
 )
 def test_without_one_model_the_variable_to_set_is_named(
@@ -518,7 +521,9 @@ def test_a_server_that_is_not_there_is_said_with_the_variable_to_set() -> None:
         url = server.base_url
     with (
         closing(connection_to(url, model=None)) as connection,
-        pytest.raises(SettingsError, match=r"\(connection failed .*; set OPENAI_MODEL"),
+        pytest.raises(
+            SettingsError, match=r"\(connection failed .*; name .* by --model"
+        ),
     ):
         connection.find_model()
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SettingsError
+from pipeline.models.models_file import load_models
 from pipeline.models.presets import Preset, headers_of, secrets_of
-from pipeline.models.run_models import load_models
 from tests.cli_fakes import Cli
 from tests.loopback_llm import LoopbackLLM
 from tests.loopback_replies import content_for

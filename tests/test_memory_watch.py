@@ -3,7 +3,7 @@
 from typing import cast
 
 from parallel.limiter import Limiter
-from parallel.session import memory_watch
+from parallel.memory import memory_watch
 from pipeline.settings import Settings
 
 GB = 1024**3

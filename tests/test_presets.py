@@ -10,15 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SettingsError
+from pipeline.models.models_file import DEFAULT_MODELS_FILE, ModelsFile, load_models
 from pipeline.models.presets import BUILTIN_PRESET, Preset, key_of
 from pipeline.models.prices import Price
-from pipeline.models.run_models import (
-    DEFAULT_MODELS_FILE,
-    ModelsFile,
-    choose_preset,
-    choose_presets,
-    load_models,
-)
+from pipeline.models.run_models import choose_preset, choose_presets
 from pipeline.settings import Settings
 
 GOOD = """

@@ -12,14 +12,10 @@ from pipeline.llm.connection import Attempt
 from pipeline.llm.ledger import Ledger, Work
 from pipeline.llm.outcome import Kind, Outcome
 from pipeline.metrics import PipelineMetrics, Usage
+from pipeline.models.models_file import DEFAULT_MODELS_FILE, load_models
 from pipeline.models.presets import BUILTIN_PRESET, Preset
 from pipeline.models.prices import ListedPrice, Price, listed_price
-from pipeline.models.run_models import (
-    DEFAULT_MODELS_FILE,
-    choose_preset,
-    choose_presets,
-    load_models,
-)
+from pipeline.models.run_models import choose_preset, choose_presets
 from pipeline.settings import Settings
 from tests.fakes import Clients, asking
 from tests.loopback_llm import LoopbackLLM

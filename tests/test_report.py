@@ -54,7 +54,10 @@ def test_a_cell_of_several_lines_stays_in_its_row() -> None:
 
 
 def test_the_plan_is_a_table_with_its_sum_and_unknown_costs() -> None:
-    lines = estimate_table(ROWS).splitlines()
+    models, plan = estimate_table(ROWS, [BUILTIN_PRESET]).split("\n\n")
+    assert "smollm2-135m-instruct" in models
+    assert models.endswith("on this machine")
+    lines = plan.splitlines()
     assert " ".join(lines[0].split()) == "planned calls tokens in tokens out cost"
     assert lines[1].split() == ["generate", "5", "~2,000", "~9,000", "$0.5000"]
     assert lines[-1].split() == [

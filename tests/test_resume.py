@@ -113,12 +113,14 @@ def test_a_changed_setting_is_named_and_only_its_calls_are_made(
 
 
 def test_another_model_is_named_and_asked_anew(
-    cli: Cli, even_server: LoopbackLLM, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, even_server: LoopbackLLM
 ) -> None:
     cli(*PARALLEL)
-    monkeypatch.setenv("OPENAI_MODEL", "another")
-    ran = resumed(cli)
-    assert "changed: model of env from 'loopback' to 'another'" in ran.err
+    ran = resumed(cli, "--model", "another")
+    assert "changed: model from None to 'another'; model of env from 'loopback'" in (
+        ran.err
+    )
+    assert f"planned: {CALLS} calls, about" in ran.err
     assert even_server.state().hits == 2 * CALLS
 
 

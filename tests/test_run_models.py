@@ -8,12 +8,8 @@ import pytest
 
 from pipeline.errors import SettingsError
 from pipeline.models.presets import Preset
-from pipeline.models.run_models import (
-    Choice,
-    check_keys,
-    choose_preset,
-    choose_presets,
-)
+from pipeline.models.prices import Price
+from pipeline.models.run_models import Choice, check_keys, choose_preset, choose_presets
 from pipeline.settings import Settings
 from tests.test_presets import GOOD, loaded
 
@@ -142,3 +138,39 @@ def test_the_family_of_every_preset_is_recorded_for_a_resume(tmp_path: Path) -> 
     choice = choose_presets(settings, loaded(tmp_path, OF_ONE_KIND), {})
     recorded = {one["name"]: one["family"] for one in choice.record()["presets"]}
     assert recorded == {"plain": None, "large": "tall"}
+
+
+PRICED = """
+providers:
+  away: {base_url: "https://models.example/v1", price: {input: 9, output: 9}}
+presets:
+  large: {provider: away, model: big, family: tall, words: 900}
+  small: {provider: away, model: little, family: short, price: {input: 1, output: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "price"),
+    [
+        ("big", "tall", Price(input=9, output=9)),
+        ("little", "short", Price(input=1, output=2)),
+        ("unheard-of", None, None),
+    ],
+)
+def test_another_model_at_the_endpoint_has_its_own_family_and_price(
+    tmp_path: Path, model: str, family: str | None, price: Price | None
+) -> None:
+    settings = Settings(topic="a", preset="large", model=model)
+    chosen = choose_presets(settings, loaded(tmp_path, PRICED), {})
+    main = chosen.main
+    assert (main.name, main.base_url, main.words) == (
+        "large",
+        "https://models.example/v1",
+        900,
+    )
+    assert (main.model, main.family, main.price) == (model, family, price)
+
+
+def test_another_model_than_the_built_in_one_needs_an_endpoint(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--model big needs an endpoint"):
+        choose_presets(Settings(topic="a", model="big"), loaded(tmp_path, PRICED), {})

@@ -17,6 +17,7 @@ STAGES = [
     "synthesize",
     "validate",
 ]
+TEXTS = ["generate", "synthesize"]
 
 
 def names_in(stage: str, *, short: bool) -> set[str]:
@@ -56,7 +57,16 @@ def test_every_prompt_file_is_some_stages() -> None:
     found = {path.name for path in PROMPTS.glob("*.md")} - {"example_topic.md"}
     of_stages = {f"{stage}{end}" for stage in STAGES for end in (".md", ".short.md")}
     # Without room for two articles their cards are compared, as in "pairwise".
-    assert found == of_stages | {"gate.md"}
+    assert found == of_stages | {"gate.md"} | {f"{stage}.grammar.md" for stage in TEXTS}
+
+
+@pytest.mark.parametrize("stage", TEXTS)
+def test_a_small_context_forbids_no_figure_and_wants_no_language(stage: str) -> None:
+    short, plain = prompt_text(f"{stage}.short"), prompt_text(f"{stage}.grammar")
+    assert Template(short).get_identifiers() == Template(plain).get_identifiers()
+    assert ("English" in plain, "no numbers" in plain) == (True, True)
+    assert ("English" in short, "no numbers" in short) == (False, False)
+    assert "in the language of the brief" in short
 
 
 def test_a_dollar_name_in_a_text_is_not_filled_in() -> None:

@@ -183,6 +183,26 @@ def total(rows: Sequence[StageEstimate]) -> StageEstimate:
     )
 
 
+def left_of(
+    rows: Sequence[StageEstimate], answered: Mapping[str, int]
+) -> list[StageEstimate]:
+    """The same without so many calls of each stage."""
+    return [_left(row, answered.get(row.stage, 0)) for row in rows]
+
+
+def _left(row: StageEstimate, answered: int) -> StageEstimate:
+    calls = max(0, row.calls - answered)
+    share = calls / row.calls if row.calls else 0.0
+    return replace(
+        row,
+        calls=calls,
+        least_calls=max(0, row.least_calls - answered),
+        prompt_tokens=round(row.prompt_tokens * share),
+        completion_tokens=round(row.completion_tokens * share),
+        cost=None if row.cost is None else row.cost * share,
+    )
+
+
 def _drafts_row(
     settings: Settings, choice: Choice, *, calls: int, given: int
 ) -> StageEstimate:

@@ -41,8 +41,8 @@ def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
     )
 
 
-def estimate_table(rows: Sequence[StageEstimate]) -> str:
-    """The planned calls, as --dry-run shows them."""
+def estimate_table(rows: Sequence[StageEstimate], presets: Sequence[Preset]) -> str:
+    """The planned calls and their models, as --dry-run shows them."""
     head = ["planned", "calls", "tokens in", "tokens out", "cost"]
     body = [
         [
@@ -54,12 +54,14 @@ def estimate_table(rows: Sequence[StageEstimate]) -> str:
         ]
         for row in [*rows, total(rows)]
     ]
-    return table([head, *body])
+    return f"{presets_table(presets)}\n\n{table([head, *body])}"
 
 
-def estimate_line(rows: Sequence[StageEstimate]) -> str:
-    """The planned calls in one line."""
+def estimate_line(rows: Sequence[StageEstimate], *, left_of_a_run: bool = False) -> str:
+    """The planned calls in one line; of a resumed run those that are left."""
     whole = total(rows)
+    if left_of_a_run and not whole.calls:
+        return "planned: nothing is left to ask"
     tokens = whole.prompt_tokens + whole.completion_tokens
     calls = "1 call" if whole.calls == 1 else f"{calls_of(whole)} calls"
     is_bound = whole.least_calls < whole.calls
@@ -67,7 +69,8 @@ def estimate_line(rows: Sequence[StageEstimate]) -> str:
     if is_bound and whole.cost is not None:
         cost = f"at most {cost}"
     about = "at most" if is_bound else "about"
-    return f"planned: {calls}, {about} {tokens:,} tokens, cost {cost}"
+    left = " left" if left_of_a_run else ""
+    return f"planned: {calls}{left}, {about} {tokens:,} tokens, cost {cost}"
 
 
 def calls_of(row: StageEstimate) -> str:

@@ -103,6 +103,10 @@ class ChatClient:
         """The name of the limit that the preset's calls are under."""
         return self._connections[name or self._main].limit.name
 
+    def models(self) -> dict[str, str]:
+        """The model of each preset, also where it was found to be the only one there."""
+        return {name: each.model for name, each in self._connections.items()}
+
     def lost(self) -> dict[str, str]:
         """The presets that are out of use, with the reason; never the main one."""
         with self._lock:

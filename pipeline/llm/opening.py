@@ -17,13 +17,9 @@ from dataclasses import dataclass, field
 from pipeline.llm.client import ChatClient
 from pipeline.llm.connection import Connection
 from pipeline.llm.limiting import EndpointLimit, OneAtATime
+from pipeline.models.models_file import DEFAULT_MODELS_FILE, load_models
 from pipeline.models.presets import Preset, headers_of, key_of, secrets_of
-from pipeline.models.run_models import (
-    DEFAULT_MODELS_FILE,
-    choose_preset,
-    environment,
-    load_models,
-)
+from pipeline.models.run_models import choose_preset, environment
 
 MakeLimit = Callable[[Preset], EndpointLimit]
 MOST_OF_A_PROCESS = 256  # calls in flight of all who share the process's client

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import httpx2
 
 _CONNECT_S = 10.0
+_MOST_NAMES = 30
 _LOOK_AGAIN_S, _MOST_LOOKS = 2.0, 450  # a quarter of an hour
 _SPARE_CONNECTIONS = 8
 _HAD_TO_WAIT_S = 0.002
@@ -170,7 +171,7 @@ def only_model(
 
     A server that still loads its model is waited for, by `wait`.
     """
-    remedy = "set OPENAI_MODEL, or `model` of the preset, to the one to use"
+    remedy = "name the one to use by --model, OPENAI_MODEL, or `model` of the preset"
     for _ in range(_MOST_LOOKS):
         found = _models(sdk)
         if not isinstance(found, Outcome) or found.kind is not Kind.LOADING:
@@ -185,7 +186,8 @@ def only_model(
         message = f"{base_url} did not say which models it has ({said}); {remedy}"
         raise SettingsError(message)
     if len(found) != 1:
-        shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+        shown = ", ".join(found[:_MOST_NAMES])
+        shown += ", ..." if len(found) > _MOST_NAMES else ""
         message = f"{base_url} offers {len(found)} models ({shown}); {remedy}"
         raise SettingsError(message)
     return found[0]

@@ -1,9 +1,9 @@
 """
 Prompts: loads the text of a stage and fills it in.
 
-A prompt is a Markdown file beside this one, `prompts/STAGE.md`, or `STAGE.short.md` for
-models with a small context: a part under `# System`, a part under `# User`, and
-`$names` where values stand. It decides nothing about what is asked.
+A prompt is a Markdown file beside this one, `prompts/STAGE.md`, `STAGE.short.md` for
+models with a small context, or `STAGE.grammar.md` for texts that a grammar holds to plain
+prose: a part under `# System`, a part under `# User`, and `$names` where values stand. It decides nothing about what is asked.
 """
 
 from __future__ import annotations

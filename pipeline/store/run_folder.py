@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -122,14 +122,33 @@ class RunFolder:
         """Write one draft; the answer is its path.
 
         One that is there already is left: thousands of them would hold up a resume.
+        Another one of that number is moved to `earlier/`, never written over.
         """
         self._check_candidates_folder()
         with storing("create", self.candidates_path):
             # Not its parents: a folder deleted under the run stays deleted.
             self.candidates_path.mkdir(exist_ok=True)
-        file_name = f"{self.name}_candidate_{article_id:02d}_{safe_name(preset)}.md"
-        path = self.candidates_path / file_name
-        return path if holds(path, text) else _written(path, text)
+        number = f"{self.name}_candidate_{article_id:02d}_"
+        path = self.candidates_path / f"{number}{safe_name(preset)}.md"
+        if holds(path, text):
+            return path
+        with storing("read", self.candidates_path):
+            names = [entry.name for entry in self.candidates_path.iterdir()]
+        for name in names:
+            if name.startswith(number):
+                self._move_to_earlier(name)
+        return _written(path, text)
+
+    def _move_to_earlier(self, name: str) -> None:
+        earlier = self.candidates_path / "earlier"
+        with storing("move a draft to", earlier):
+            earlier.mkdir(exist_ok=True)
+            path = Path(name)
+            numbers = (f"{path.stem}-{n}{path.suffix}" for n in count(2))
+            free = next(
+                each for each in chain([name], numbers) if not (earlier / each).exists()
+            )
+            (self.candidates_path / name).rename(earlier / free)
 
     def write_article(self, text: str) -> Path:
         """Write the article; the answer is its path."""
@@ -168,12 +187,13 @@ class RunFolder:
                 sweep_parts(folder)
 
     def _check_candidates_folder(self) -> None:
-        if self.candidates_path.is_symlink():
-            message = (
-                f"{self.candidates_path} is a link, and a run writes only in its"
-                " own folder; remove the link"
-            )
-            raise SettingsError(message)
+        for path in (self.candidates_path, self.candidates_path / "earlier"):
+            if path.is_symlink():
+                message = (
+                    f"{path} is a link, and a run writes only in its own folder;"
+                    " remove the link"
+                )
+                raise SettingsError(message)
 
 
 def read_header(folder: Path) -> dict[str, Any] | None:
