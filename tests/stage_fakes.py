@@ -38,6 +38,7 @@ from tests.loopback_replies import content_for
 from tests.loopback_request import ChatRequest, parse_chat_request
 
 FAILSAFE_S = 5.0  # reached only by a failing test
+NOT_THIS = "m at http://127.0.0.1:9/v1: not this one"  # as it is told
 CRITERIA_NAMES = [criterion.name for criterion in CRITERIA]
 BRIEF = Brief(topic="Why small teams keep a log", words=150)
 FULL = Preset(name="full", base_url="http://127.0.0.1:9/v1", model="m")

@@ -351,7 +351,8 @@ def test_a_wrong_key_is_one_clear_line(client_of: Clients) -> None:
         pytest.raises(EndpointRejected) as caught,
     ):
         a_text(client_of(server))
-    assert str(caught.value).startswith("the server answered 401: Incorrect API key")
+    told = f" at {server.base_url}: the server answered 401: Incorrect API key"
+    assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -15,7 +15,16 @@ from pipeline.extract import (
 )
 from pipeline.text.article import figures, units
 from pipeline.work import Watch
-from tests.stage_fakes import ARTICLES, DRAFT, SHORT, Asked, candidate, refuse, stand
+from tests.stage_fakes import (
+    ARTICLES,
+    DRAFT,
+    NOT_THIS,
+    SHORT,
+    Asked,
+    candidate,
+    refuse,
+    stand,
+)
 
 LINES = len(units(DRAFT))
 
@@ -219,7 +228,7 @@ def test_a_failed_draft_is_left_out_and_reported() -> None:
     drafts = [candidate(n) for n in (1, 2, 3)]
     cards = extract_all_article_cards(drafts, client=one.client, watch=watch)
     assert [card.article_id for card in cards] == [1, 3]
-    assert failed == ["card 2: not this one"]
+    assert failed == [f"card 2: {NOT_THIS}"]
 
 
 def test_a_repeat_of_the_run_sends_the_same_requests() -> None:

@@ -15,7 +15,7 @@ from pipeline.generate import (
 from pipeline.models.presets import Preset
 from pipeline.records import ArticleCandidate, Brief, CandidatePlan
 from pipeline.work import Watch
-from tests.stage_fakes import BRIEF, FULL, Asked, Scripted, refuse, stand
+from tests.stage_fakes import BRIEF, FULL, NOT_THIS, Asked, Scripted, refuse, stand
 
 
 def test_presets_take_turns_and_ids_count_from_one() -> None:
@@ -100,7 +100,7 @@ def test_a_failed_draft_is_left_out_and_reported_and_others_are_kept() -> None:
     assert kept == drafts
     assert told == [
         "generate candidate 1 done",
-        "generate candidate 2: not this one",
+        f"generate candidate 2: {NOT_THIS}",
         "generate candidate 3 done",
     ]
 

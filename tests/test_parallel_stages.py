@@ -22,6 +22,7 @@ from pipeline.score import score_all_cards_with_voting
 from tests.stage_fakes import (
     BRIEF,
     FAILSAFE_S,
+    NOT_THIS,
     SEEDS,
     Asked,
     candidate,
@@ -102,8 +103,8 @@ def test_failed_items_are_left_out_and_collected_in_item_order() -> None:
     drafts = [candidate(n) for n in (10, 1, 2)]
     assert [c.article_id for c in extractor.extract_cards_parallel(drafts)] == [1]
     assert [(e.item_id, e.reason) for e in extractor.errors.get_errors()] == [
-        ("card 2", "not this one"),
-        ("card 10", "not this one"),
+        ("card 2", NOT_THIS),
+        ("card 10", NOT_THIS),
     ]
 
 
@@ -172,5 +173,5 @@ def test_workers_do_one_item_and_say_so_when_asked(
     with pytest.raises(ItemRejected):
         score_single_vote_worker(card(1), CRITERIA, 9, True, client=one.client)
     assert capsys.readouterr().err == (
-        "vote 2 on card 1: done\nvote 9 on card 1: failed: not this one\n"
+        f"vote 2 on card 1: done\nvote 9 on card 1: failed: {NOT_THIS}\n"
     )

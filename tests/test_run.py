@@ -10,11 +10,7 @@ from pipeline.errors import EndpointRejected, ItemRejected, PipelineError
 from pipeline.generate import plans_from_texts
 from pipeline.records import Brief
 from tests.run_fakes import Run, both, gate_says, scores_by_id, summary_of
-from tests.stage_fakes import (
-    DRAFT,
-    Asked,
-    refuse,
-)
+from tests.stage_fakes import DRAFT, NOT_THIS, Asked, refuse
 
 
 def test_all_six_stages_run_in_order_and_the_article_is_delivered() -> None:
@@ -107,7 +103,7 @@ def test_without_one_draft_the_run_fails_with_the_reason_in_one_line() -> None:
     run = Run(refuse(("generate",)))
     with pytest.raises(PipelineError) as caught:
         run.go()
-    assert str(caught.value) == "no draft could be written: not this one"
+    assert str(caught.value) == f"no draft could be written: {NOT_THIS}"
     assert caught.value.exit_code == 1
     assert run.kept.files == {}
 
@@ -228,4 +224,6 @@ def test_reasons_of_failures_are_written_without_times_or_counts() -> None:
         lambda a: ItemRejected("too odd") if a.key[:2] == ("extract", "2") else None
     )
     run.go()
-    assert run.artifacts["failed"] == [{"item": "card 2", "reason": "too odd"}]
+    assert run.artifacts["failed"] == [
+        {"item": "card 2", "reason": "m at http://127.0.0.1:9/v1: too odd"}
+    ]

@@ -199,7 +199,7 @@ class Rejections:
         # Guards all below.
         self._lock = threading.Lock()
         self._said: list[str] | None = []  # None: something was answered
-        self._ended: EndpointRejected | None = None
+        self._ended: str | None = None
         self._in_flight = 0
 
     @contextmanager
@@ -207,7 +207,7 @@ class Rejections:
         """A request is under way in the block; EndpointRejected when none may be sent."""
         with self._lock:
             if self._ended is not None:
-                raise EndpointRejected(str(self._ended))
+                raise EndpointRejected(self._ended)
             self._in_flight += 1
         try:
             yield
@@ -229,7 +229,7 @@ class Rejections:
                     error = EndpointRejected(f"{outcome.error}, to every request")
                     outcome = replace(outcome, kind=Kind.FATAL_RUN, error=error)
             if isinstance(outcome.error, EndpointRejected):
-                self._ended = outcome.error
+                self._ended = str(outcome.error)
         return outcome
 
     def _is_refused_to_all(self, said: list[str]) -> bool:

@@ -20,6 +20,7 @@ from pipeline.errors import (
     EndpointDown,
     EndpointLost,
     EndpointRejected,
+    LLMError,
     PipelineError,
     UnreadableReply,
 )
@@ -205,24 +206,24 @@ class ChatClient:
                 return value
         try:
             return self._ask_server(connection, request, work, read=read)
-        except (EndpointRejected, EndpointDown) as error:
-            if self._is_main(connection):
-                raise
-            raise self._lose(connection, error) from error
+        except LLMError as error:
+            error.args = (f"{connection.address}: {error}",)
+            if isinstance(error, EndpointRejected):
+                self._lose(connection, error)
+            raise
+        except EndpointDown as error:
+            self._lose(connection, error)
+            raise
 
-    def _is_main(self, connection: Connection) -> bool:
-        main = self._connections[self._main]
-        return (connection.preset.base_url, connection.model) == (
-            main.preset.base_url,
-            main.model,
-        )
-
-    def _lose(self, connection: Connection, error: PipelineError) -> EndpointLost:
-        """Go on without an endpoint that is not the run's main one."""
+    def _lose(self, connection: Connection, error: PipelineError) -> None:
+        """Go on without an endpoint, by EndpointLost, that is not the run's main one."""
+        if connection.address == self._connections[self._main].address:
+            return
         name = connection.preset.name
         with self._lock:
             reason = self._lost.setdefault(name, str(error))
-        return EndpointLost(f"preset {name} is out of use: {reason}")
+        message = f"preset {name} is out of use: {reason}"
+        raise EndpointLost(message) from error
 
     def _ask_server(
         self, connection: Connection, request: Request, work: Work, *, read: _Read[T]

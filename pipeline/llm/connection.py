@@ -107,6 +107,11 @@ class Connection:
             uses_proxies=not preset.is_on_this_machine,
         )
 
+    @property
+    def address(self) -> str:
+        """Model and URL."""
+        return f"{self.model} at {self.preset.base_url}"
+
     def find_model(self) -> str:
         """The preset's model, or the only one that the server offers."""
         if not self.model:
