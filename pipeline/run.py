@@ -92,6 +92,7 @@ def run_pipeline(
     elif len(result.judged.candidates) == 1 and not job.candidates_only:
         _deliver_draft(result)
     _note_lost(result, client.lost())
+    _note_cut_prompts(result, client.cut_prompts())
     _write(result, outputs)
     return result
 
@@ -121,6 +122,17 @@ def _note_lost(result: Result, lost: Mapping[str, str]) -> None:
         if moved:
             numbers = ", ".join(str(each.article_id) for each in moved)
             note += f", and {moved[0].preset} wrote its drafts ({numbers})"
+        result.notes.insert(0, note)
+
+
+def _note_cut_prompts(result: Result, cut: Mapping[str, int]) -> None:
+    """Endpoints that did not read all that they were asked."""
+    for preset, tokens in sorted(cut.items()):
+        note = (
+            f"preset {preset} read only the last {tokens} tokens of longer prompts: what"
+            " it wrote and judged, it did not see whole; give it a larger context"
+            " (num_ctx, OLLAMA_CONTEXT_LENGTH), or state `context` in models.yaml"
+        )
         result.notes.insert(0, note)
 
 

@@ -32,14 +32,3 @@ def test_two_schemas_refused_and_none_filled_in_are_no_matter_of_a_schema() -> N
     for word in (card, score):
         other.learn({word})
     assert form_for("vote", other.refused) == SCHEMA
-
-
-def test_a_server_that_reads_the_end_of_prompts_is_told_by_its_count() -> None:
-    capabilities = Capabilities()
-    sizes = [(900, 3600), (1024, 4400), (1024, 4400), (1024, 5000), (1024, 9000)]
-    told = [capabilities.is_cut_at(read, size) for read, size in sizes]
-    assert told == [False, False, False, False, True]
-    assert not capabilities.is_cut_at(1024, 12_000)  # it was said
-    alike = [capabilities.is_cut_at(2048, 8000 + number) for number in range(9)]
-    assert not any(alike)
-    assert not any(capabilities.is_cut_at(100, 400 * n) for n in range(9))

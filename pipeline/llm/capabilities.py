@@ -25,7 +25,6 @@ from pipeline.llm.outcome import ANSWERED, Kind, Outcome
 
 SCHEMA, OBJECT, PROMPT = "json_schema", "json_object", "prompt"
 SYSTEM, UNHEEDED = "system", "unheeded"
-_LEAST_CUT, _MOST_SIZES = 512, 256
 _RENAMED = {"max_tokens": "max_completion_tokens"}
 _ONE = f"{SCHEMA}:"
 _TOLD = {
@@ -49,7 +48,6 @@ class Capabilities:
         self._proven: frozenset[str] = frozenset()
         self._needed: dict[str, int] = {}
         self._room: dict[str, int] = {}
-        self._sizes: dict[int, set[int]] = {}  # of prompts, by what was read of them
 
     @property
     def refused(self) -> frozenset[str]:
@@ -74,22 +72,6 @@ class Capabilities:
             known = self._room if is_room else self._needed
             best = min if is_room else max
             known[stage] = best(limit, known.get(stage, limit))
-
-    def is_cut_at(self, prompt_tokens: int, characters: int) -> bool:
-        """Whether so many tokens are all that is read of prompts, however long they are.
-
-        Said once for a number: when the server counts the same for three prompts of
-        lengths that differ by a tenth.
-        """
-        if prompt_tokens < _LEAST_CUT:
-            return False
-        with self._lock:
-            if len(self._sizes) > _MOST_SIZES:
-                self._sizes.clear()
-            sizes = self._sizes.setdefault(prompt_tokens, set())
-            was_known = len(sizes) > 2
-            sizes.add(characters)
-            return not was_known and len(sizes) > 2 and max(sizes) > 1.1 * min(sizes)
 
     def learn(
         self, refused: Collection[str], *, proven: str | None = None

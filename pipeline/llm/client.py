@@ -40,14 +40,19 @@ from pipeline.llm.ledger import Ledger, Work, key_of
 from pipeline.llm.limiting import EndpointLimit
 from pipeline.llm.outcome import Kind, Outcome
 from pipeline.llm.reading import TextReply, form_in, text_in
-from pipeline.llm.retry import AttemptFailed, CallRetry, RetryPolicy
+from pipeline.llm.retry import (
+    CUT_FORM,
+    AttemptFailed,
+    CallRetry,
+    RetryPolicy,
+    after_a_cut,
+)
 from pipeline.models.presets import Preset
 from pipeline.prompts.templates import Message
 
 T = TypeVar("T")
 Value = TypeVar("Value", covariant=True)
 R = TypeVar("R", bound=Reply)
-_CUT_FORM = "the reply was cut off at the token limit"
 
 
 class _Read(Protocol[Value]):
@@ -113,6 +118,11 @@ class ChatClient:
         with self._lock:
             return dict(self._lost)
 
+    def cut_prompts(self) -> dict[str, int]:
+        """The presets that read only so many tokens of longer prompts."""
+        cut = {name: each.prompts.cut_at() for name, each in self._connections.items()}
+        return {name: tokens for name, tokens in cut.items() if tokens is not None}
+
     def limit_by(self, make_limit: Callable[[Preset], EndpointLimit]) -> None:
         """Put every endpoint under a new limit, for the calls that start from now on."""
         for connection in self._connections.values():
@@ -175,7 +185,7 @@ class ChatClient:
 
         def read(text: str, *, is_cut_off: bool) -> R:
             if is_cut_off:  # however whole it looks
-                raise UnreadableReply(_CUT_FORM)
+                raise UnreadableReply(CUT_FORM)
             return form_in(text, record, context=options.context)
 
         return self._ask(call, read)
@@ -203,6 +213,7 @@ class ChatClient:
                 pass  # of an earlier form of this reply: ask anew
             else:
                 self.ledger.note_replayed(record)
+                connection.prompts.note_replayed(record, len(request.prompt_text()))
                 return value
         try:
             return self._ask_server(connection, request, work, read=read)
@@ -256,7 +267,7 @@ class ChatClient:
             work.add(attempt)
             outcome = attempt.outcome
             if outcome.kind is Kind.CUT_OFF:
-                outcome = _after_a_cut(outcome, request)
+                outcome = after_a_cut(outcome, request)
             if outcome.kind is Kind.REASK:
                 request.complain(str(outcome.error))
             if outcome.kind not in (Kind.OK, Kind.CUT_OFF):
@@ -281,15 +292,3 @@ class ChatClient:
             kind = Kind.FATAL_ITEM if is_cut_off else Kind.REASK
             failed = replace(outcome, kind=kind, error=error)
             raise AttemptFailed(failed) from error.__cause__
-
-
-def _after_a_cut(outcome: Outcome, request: Request) -> Outcome:
-    """With more room where there was a limit of ours; else it is kept, or asked again."""
-    error = outcome.error or UnreadableReply(_CUT_FORM)
-    if request.enlarge_once():
-        return replace(outcome, kind=Kind.BUDGET, error=error)
-    if request.max_tokens is None and (outcome.error or request.call.schema):
-        return replace(outcome, kind=Kind.REASK, error=error)
-    if outcome.error is not None:  # nothing but thinking, in twice the room too
-        return replace(outcome, kind=Kind.FATAL_ITEM)
-    return outcome

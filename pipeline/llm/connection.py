@@ -29,6 +29,7 @@ from pipeline.llm.capabilities import (
 )
 from pipeline.llm.limiting import EndpointLimit, Observation, Permit, Seen
 from pipeline.llm.outcome import ANSWERED, Asked, Kind, Outcome
+from pipeline.llm.prompts_read import PromptsRead, cut_prompts
 from pipeline.llm.stream import AnswerReader
 from pipeline.llm.transport import Exchange, only_model, open_client
 from pipeline.metrics import Arrivals, Usage, estimated_tokens
@@ -94,6 +95,7 @@ class Connection:
         self._capabilities = Capabilities()
         self._redact = redactor([api_key, *secrets])
         self._rejections = Rejections()
+        self.prompts = PromptsRead()
         # Guards _said.
         self._lock = threading.Lock()
         self._said: set[str] = set()
@@ -195,7 +197,10 @@ class Connection:
         with self.arrivals.coming(call.stage, read):
             outcome = exchange.outcome(self._sdk, body)
         self._note_for_next(request, outcome, refused=refused)
-        self._note_prompt_read(request, outcome)
+        if outcome.kind in ANSWERED:
+            read_to = self.prompts.note(outcome.usage, len(request.prompt_text()))
+            if read_to is not None:
+                self._say_once("prompt", cut_prompts(read_to))
         return _counted(outcome, request, read), exchange.first_piece_s
 
     def _asked(self, request: Request, body: Mapping[str, Any]) -> Asked:
@@ -229,21 +234,6 @@ class Connection:
             request.faults += 1
         elif outcome.kind is Kind.ABSENT:
             self._say_once("absent", f"cannot be reached: {outcome.error}; trying on")
-
-    def _note_prompt_read(self, request: Request, outcome: Outcome) -> None:
-        """Some servers read the end of a prompt that is too long for them, and say so
-        by their count alone.
-        """
-        usage = outcome.usage
-        if usage is None or usage.is_estimate or outcome.kind not in ANSWERED:
-            return
-        read = usage.prompt_tokens
-        if self._capabilities.is_cut_at(read, len(request.prompt_text())):
-            self._say_once(
-                "prompt",
-                f"reads only {read} tokens of longer prompts: give it a larger context"
-                " (num_ctx, OLLAMA_CONTEXT_LENGTH)",
-            )
 
     def _wait_for_start(self, seconds: float) -> None:
         self._say_once("start", "is loading its model: it is waited for")

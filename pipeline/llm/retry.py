@@ -12,12 +12,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from pipeline.errors import LLMError, PipelineError
+from pipeline.errors import LLMError, PipelineError, UnreadableReply
+from pipeline.llm.call import Request
 from pipeline.llm.outcome import Kind, Outcome
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ _CHANGED = (Kind.STEP_DOWN, Kind.BUDGET)
 _FAULTS = (Kind.TRANSIENT, Kind.TIMEOUT)
 _OUT = (Kind.ABSENT, Kind.DOWN)
 _MOST_CHANGES = 12  # in a row; each leaves less to send, so that this is never met
+CUT_FORM = "the reply was cut off at the token limit"
 _LONGEST_WAIT_S = 60.0
 _LONGEST_DOWN_WAIT_S = 8.0
 
@@ -157,3 +159,15 @@ def _failure(state: RetryCallState) -> AttemptFailed:
     if not isinstance(error, AttemptFailed):
         raise TypeError(error)
     return error
+
+
+def after_a_cut(outcome: Outcome, request: Request) -> Outcome:
+    """With more room where there was a limit of ours; else it is kept, or asked again."""
+    error = outcome.error or UnreadableReply(CUT_FORM)
+    if request.enlarge_once():
+        return replace(outcome, kind=Kind.BUDGET, error=error)
+    if request.max_tokens is None and (outcome.error or request.call.schema):
+        return replace(outcome, kind=Kind.REASK, error=error)
+    if outcome.error is not None:  # nothing but thinking, in twice the room too
+        return replace(outcome, kind=Kind.FATAL_ITEM)
+    return outcome
