@@ -21,6 +21,7 @@ from pipeline.llm.connection import Attempt, Connection
 from pipeline.llm.ledger import Ledger
 from pipeline.llm.limiting import OneAtATime
 from pipeline.llm.outcome import Kind, Outcome
+from pipeline.llm.prompts_read import PromptsRead
 from pipeline.metrics import Arrivals, PipelineMetrics, estimated_usage
 from pipeline.models.presets import Preset
 from pipeline.records import (
@@ -104,6 +105,7 @@ class Scripted(Connection):
         self.model = preset.model or ""
         self.limit = OneAtATime(nap=lambda _s: None)
         self.arrivals = Arrivals()
+        self.prompts = PromptsRead()
         self._answer = answer
         self._list_lock = threading.Lock()  # guards _requests
         self._requests: list[Asked] = []
