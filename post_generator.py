@@ -81,12 +81,45 @@ def _run(given: Given) -> int:
         _show(estimate_table(rows, choice.all()))
         return 0
     check_keys(choice, env, allow_insecure=settings.allow_insecure)
+    if "check" in given:
+        return _check(settings, choice, env)
     if "quiet" not in given:
         _introduce(given, choice)
         if folder is None:
             _tell(estimate_line(rows))
     folder = folder or _new_folder(given, settings, run_record(settings, choice))
     return _work(given, settings, choice, folder=folder, env=env)
+
+
+def _check(settings: Settings, choice: Choice, env: Mapping[str, str]) -> int:
+    """What each endpoint of the run can do; 1 where one is of no use."""
+    from pipeline.front.check import check_table, models_lines
+    from pipeline.front.estimate import estimate, longest_prompt
+    from pipeline.front.report import estimate_line
+    from pipeline.llm.opening import Opening
+    from pipeline.llm.probe import Unlimited, probe
+
+    how = Opening(
+        env=env,
+        make_limit=lambda _preset: Unlimited(),
+        allow_insecure=settings.allow_insecure,
+        max_in_flight=2,
+        timeout_s=settings.timeout_s,
+        say=_tell,
+    )
+    tokens = longest_prompt(estimate(settings, choice))
+    probes = []
+    for preset in choice.all():
+        _tell(f"asking {preset.label}")
+        probes.append(probe(preset, how, longest_prompt=tokens))
+        _show(check_table(probes[-1], longest_prompt=tokens) + "\n")
+        if probes[-1].is_answered and not preset.is_builtin:
+            _show(f"for models.yaml:\n{models_lines(probes[-1])}\n")
+    if not all(each.is_usable for each in probes):
+        return 1
+    found = choice.with_models({p.preset.name: p.preset.model or "" for p in probes})
+    _show(estimate_line(estimate(settings, found)))
+    return 0
 
 
 def _introduce(given: Given, choice: Choice) -> None:

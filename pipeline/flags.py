@@ -201,7 +201,8 @@ GROUPS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--yes", "delete without asking"),
     ),
     "what is shown": (
-        Flag("--dry-run", "show calls, tokens and cost, and stop"),
+        Flag("--check", "ask each endpoint what it can do, and stop"),
+        Flag("--dry-run", "show models, calls, tokens and cost, and stop"),
         Flag("--verbose", "a line for each item"),
         Flag("--quiet", "only results and errors"),
     ),

@@ -55,6 +55,7 @@ class Behaviour:
     api_key: str | None = None
     usage: bool | Mapping[str, Any] = True  # what is said beside the usual counts
     headers: Mapping[str, str] = field(default_factory=dict)  # needed of a client
+    reads_tokens: int | None = None  # of a longer prompt only so many, as it counts
     finish_reason: str = "stop"
     obeys_max_tokens: bool = False
     max_words: int = 2000
@@ -136,8 +137,13 @@ class Behaviour:
         if self.obeys_max_tokens and tokens_in(content) > _max_tokens(request):
             content = cut_to(content, _max_tokens(request))
             finish = "length"
+        usage = self.usage
+        if usage and self.reads_tokens is not None:
+            read = min(request.prompt_tokens, self.reads_tokens)
+            more = {} if usage is True else usage
+            usage = {"prompt_tokens": read, **more}
         return answer_wire(
-            request, content, fault=fault, finish_reason=finish, has_usage=self.usage
+            request, content, fault=fault, finish_reason=finish, has_usage=usage
         )
 
     def _content(self, request: ChatRequest) -> str:

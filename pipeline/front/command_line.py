@@ -116,7 +116,8 @@ def settings_from(given: Mapping[str, Any]) -> Settings:
     values = changed_settings(given)
     if "topic" not in values:
         values["topic"] = EXAMPLE_TOPIC.read_text(encoding="utf-8")
-    values.setdefault("synthesis", values.get("parallel", False))
+    is_whole = values.get("parallel", False) or "check" in given
+    values.setdefault("synthesis", is_whole)
     values.setdefault("iterations", 5 if values["synthesis"] else 1)
     settings = Settings(**values)
     if "candidates_dir" not in given:

@@ -183,6 +183,11 @@ def total(rows: Sequence[StageEstimate]) -> StageEstimate:
     )
 
 
+def longest_prompt(rows: Sequence[StageEstimate]) -> int:
+    """Tokens of the longest prompt of the run, about."""
+    return max(row.prompt_tokens // row.calls for row in rows if row.calls)
+
+
 def left_of(
     rows: Sequence[StageEstimate], answered: Mapping[str, int]
 ) -> list[StageEstimate]:

@@ -31,7 +31,7 @@ from pipeline.llm.limiting import EndpointLimit, Observation, Permit, Seen
 from pipeline.llm.outcome import ANSWERED, Asked, Kind, Outcome
 from pipeline.llm.prompts_read import PromptsRead, cut_prompts
 from pipeline.llm.stream import AnswerReader
-from pipeline.llm.transport import Exchange, only_model, open_client
+from pipeline.llm.transport import Exchange, offered_models, only_model, open_client
 from pipeline.metrics import Arrivals, Usage, estimated_tokens
 from pipeline.models.presets import Preset
 from pipeline.text.safety import redactor
@@ -113,6 +113,16 @@ class Connection:
     def address(self) -> str:
         """Model and URL."""
         return f"{self.model} at {self.preset.base_url}"
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """What is sent no more, as `capabilities.py` names it."""
+        return self._capabilities.refused
+
+    def offered(self) -> list[str] | Outcome:
+        """The models that the server lists, or why it lists none."""
+        found = offered_models(self._sdk)
+        return self._redacted(found) if isinstance(found, Outcome) else found
 
     def find_model(self) -> str:
         """The preset's model, or the only one that the server offers."""

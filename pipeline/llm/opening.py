@@ -44,34 +44,41 @@ def open_connections(
 
     Raises SettingsError that names the variable to set, or what is wrong.
     """
-    keys = {
-        preset.name: key_of(preset, how.env, allow_insecure=how.allow_insecure)
-        for preset in presets
-    }
+    for preset in presets:
+        key_of(preset, how.env, allow_insecure=how.allow_insecure)
+    secrets = secrets_of(presets, how.env)
     connections = {}
     for preset in presets:
-        base_url = preset.base_url
-        if preset.is_builtin:
-            from pipeline.models.builtin_model import start_builtin_model
-
-            server = start_builtin_model(slots=how.max_in_flight, say=how.say)
-            closing.callback(server.close)
-            base_url = server.base_url
-        connection = Connection(
-            preset,
-            base_url=base_url,
-            api_key=keys[preset.name],
-            limit=how.make_limit(preset),
-            headers=headers_of(preset, how.env, allow_insecure=how.allow_insecure),
-            secrets=secrets_of(presets, how.env),
-            max_in_flight=how.max_in_flight,
-            timeout_s=how.timeout_s or preset.timeout_s,
-            say=how.say,
-        )
-        closing.callback(connection.close)
+        connection = open_connection(preset, how, secrets=secrets, closing=closing)
         connection.find_model()
         connections[preset.name] = connection
     return connections
+
+
+def open_connection(
+    preset: Preset, how: Opening, *, secrets: tuple[str, ...], closing: ExitStack
+) -> Connection:
+    """One of them, whose model may not be known yet."""
+    base_url = preset.base_url
+    if preset.is_builtin:
+        from pipeline.models.builtin_model import start_builtin_model
+
+        server = start_builtin_model(slots=how.max_in_flight, say=how.say)
+        closing.callback(server.close)
+        base_url = server.base_url
+    connection = Connection(
+        preset,
+        base_url=base_url,
+        api_key=key_of(preset, how.env, allow_insecure=how.allow_insecure),
+        limit=how.make_limit(preset),
+        headers=headers_of(preset, how.env, allow_insecure=how.allow_insecure),
+        secrets=secrets,
+        max_in_flight=how.max_in_flight,
+        timeout_s=how.timeout_s or preset.timeout_s,
+        say=how.say,
+    )
+    closing.callback(connection.close)
+    return connection
 
 
 class _OfTheProcess:

@@ -173,7 +173,7 @@ def only_model(
     """
     remedy = "name the one to use by --model, OPENAI_MODEL, or `model` of the preset"
     for _ in range(_MOST_LOOKS):
-        found = _models(sdk)
+        found = offered_models(sdk)
         if not isinstance(found, Outcome) or found.kind is not Kind.LOADING:
             break
         wait(_LOOK_AGAIN_S)
@@ -193,7 +193,7 @@ def only_model(
     return found[0]
 
 
-def _models(sdk: Any) -> list[str] | Outcome:
+def offered_models(sdk: Any) -> list[str] | Outcome:
     """The names of the server's models, or why there are none."""
     import httpx2
 

@@ -61,7 +61,7 @@ class Choice:
         """With the models that the endpoints were found to have, by preset."""
 
         def found(preset: Preset) -> Preset:
-            return replace(preset, model=models[preset.name])
+            return replace(preset, model=models[preset.name]).priced()
 
         return replace(
             self,
