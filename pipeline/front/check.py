@@ -103,6 +103,7 @@ def models_lines(probe: Probe) -> str:
     """The endpoint as it would stand in models.yaml, with what was found out."""
     preset = probe.preset
     host = urlsplit(preset.base_url).hostname or "mine"
+    host = "local" if preset.is_on_this_machine else host
     name = re.sub(r"[^a-z0-9]+", "-", (preset.model or "mine").lower()).strip("-")
     url = json.dumps(preset.base_url, ensure_ascii=False)
     provider = [f"base_url: {url}"]
