@@ -14,6 +14,7 @@ from pipeline.metrics import Usage
 from pipeline.store.journal_file import CallRecord
 
 _LEAST_CUT, _ALIKE, _WIDER, _SPARSER = 512, 3, 1.1, 0.5
+_LEAST_TOLD = 100  # tokens; in fewer, what stands around every prompt counts too much
 
 
 class PromptsRead:
@@ -78,7 +79,8 @@ class PromptsRead:
             is_sparse = density < _SPARSER * sparsest < inf
             if tokens >= _LEAST_CUT and (is_same or is_sparse):
                 return tokens
-            sparsest = min(sparsest, density)
+            if tokens >= _LEAST_TOLD:
+                sparsest = min(sparsest, density)
         return None
 
 
