@@ -65,7 +65,7 @@ def _do(given: Given) -> int:
 
 
 def _run(given: Given) -> int:
-    from pipeline.front.estimate import estimate
+    from pipeline.front.estimate import estimate, longest_prompt
     from pipeline.front.report import estimate_line, estimate_table
     from pipeline.front.resume import chosen, reopened, run_record
     from pipeline.models.run_models import check_keys, environment
@@ -82,7 +82,7 @@ def _run(given: Given) -> int:
         return 0
     check_keys(choice, env, allow_insecure=settings.allow_insecure)
     if "check" in given:
-        return _check(settings, choice, env)
+        return _check(settings, choice, env, longest_prompt=longest_prompt(rows))
     if "quiet" not in given:
         _introduce(given, choice)
         if folder is None:
@@ -91,10 +91,12 @@ def _run(given: Given) -> int:
     return _work(given, settings, choice, folder=folder, env=env)
 
 
-def _check(settings: Settings, choice: Choice, env: Mapping[str, str]) -> int:
+def _check(
+    settings: Settings, choice: Choice, env: Mapping[str, str], *, longest_prompt: int
+) -> int:
     """What each endpoint of the run can do; 1 where one is of no use."""
     from pipeline.front.check import check_table, models_lines
-    from pipeline.front.estimate import estimate, longest_prompt
+    from pipeline.front.estimate import estimate
     from pipeline.front.report import estimate_line
     from pipeline.llm.opening import Opening
     from pipeline.llm.probe import Unlimited, probe
@@ -107,12 +109,11 @@ def _check(settings: Settings, choice: Choice, env: Mapping[str, str]) -> int:
         timeout_s=settings.timeout_s,
         say=_tell,
     )
-    tokens = longest_prompt(estimate(settings, choice))
     probes = []
     for preset in choice.all():
         _tell(f"asking {preset.label}")
-        probes.append(probe(preset, how, longest_prompt=tokens))
-        _show(check_table(probes[-1], longest_prompt=tokens) + "\n")
+        probes.append(probe(preset, how, longest_prompt=longest_prompt))
+        _show(check_table(probes[-1], longest_prompt=longest_prompt) + "\n")
         if probes[-1].is_answered and not preset.is_builtin:
             _show(f"for models.yaml:\n{models_lines(probes[-1])}\n")
     if not all(each.is_usable for each in probes):

@@ -22,6 +22,7 @@ from pipeline.job import Job
 from pipeline.judging.questions import AskAll, ask_one_by_one
 from pipeline.judging.schemes import Judging
 from pipeline.llm.client import ChatClient
+from pipeline.llm.prompts_read import LARGER_CONTEXT
 from pipeline.prompts.documents import ranked
 from pipeline.records import CandidatePlan, Judged
 from pipeline.result import Result
@@ -130,8 +131,8 @@ def _note_cut_prompts(result: Result, cut: Mapping[str, int]) -> None:
     for preset, tokens in sorted(cut.items()):
         note = (
             f"preset {preset} read only the last {tokens} tokens of longer prompts: what"
-            " it wrote and judged, it did not see whole; give it a larger context"
-            " (num_ctx, OLLAMA_CONTEXT_LENGTH), or state `context` in models.yaml"
+            f" it wrote and judged, it did not see whole; {LARGER_CONTEXT}, or state"
+            " `context` in models.yaml"
         )
         result.notes.insert(0, note)
 

@@ -78,3 +78,16 @@ def test_a_cut_comes_to_light_in_whatever_order_prompts_are_sent(
 def test_a_count_that_is_none_tells_nothing(usage: Usage | None) -> None:
     read = PromptsRead()
     assert [read.note(usage, 4000 * n) for n in range(1, 9)] == [None] * 8
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 3000), st.integers(1, 20_000)), max_size=30),
+    st.integers(512, 600),
+)
+def test_what_is_known_has_been_told(pairs: list[tuple[int, int]], cut: int) -> None:
+    read = PromptsRead()
+    is_told = False
+    for tokens, characters in pairs:
+        told_now = read.note(usage_of(min(tokens, cut)), characters)
+        is_told = is_told or told_now is not None
+        assert is_told or read.cut_at() is None

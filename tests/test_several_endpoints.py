@@ -11,15 +11,8 @@ from tests.cli_fakes import Cli
 from tests.loopback_llm import Faults, LoopbackLLM
 from tests.process_runs import even_marks
 from tests.test_cli import SMALL
+from tests.test_judging_cli import MODELS
 
-MODELS = """
-providers:
-  one: {{base_url: "{one}"}}
-  two: {{base_url: "{two}"}}
-presets:
-  writer: {{provider: one, model: loopback, family: first}}
-  stranger: {{provider: two, model: loopback, family: second}}
-"""
 WAYS = [("--parallel", "--max-concurrent", "6"), ("--enable-synthesis",)]
 
 

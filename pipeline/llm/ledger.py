@@ -169,12 +169,7 @@ class Ledger:
             CallMeasure(
                 stage=record.stage,
                 model=record.model,
-                usage=Usage(
-                    prompt_tokens=record.prompt_tokens,
-                    completion_tokens=record.completion_tokens,
-                    cached_tokens=record.cached_tokens,
-                    is_estimate=record.tokens_estimated,
-                ),
+                usage=record.usage,
                 seconds=0.0,
                 cost=record.cost,
                 cost_source=record.cost_source,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -30,7 +30,6 @@ from pipeline.llm.connection import Attempt, Connection
 from pipeline.llm.limiting import Observation
 from pipeline.llm.opening import Opening, open_connection
 from pipeline.llm.outcome import ANSWERED, Kind, Outcome
-from pipeline.llm.prompts_read import PromptsRead
 from pipeline.llm.reading import form_in
 from pipeline.models.presets import Preset, secrets_of
 
@@ -109,7 +108,6 @@ class _Prober:
     connection: Connection
     found: Probe
     clock: Callable[[], float] = time.monotonic
-    _read: PromptsRead = field(default_factory=PromptsRead)
 
     def texts(self) -> None:
         """Short texts: the first to warm up, one alone, two at once."""
@@ -160,8 +158,7 @@ class _Prober:
         except LLMError as error:
             self.found.room_said = str(error)
             return
-        self._read.note(usage, len(request.prompt_text()))
-        self.found.read_to = self._read.cut_at()
+        self.found.read_to = self.connection.prompts.cut_at()
         if usage is not None and not usage.is_estimate:
             self.found.prompt_tokens = usage.prompt_tokens
 
@@ -201,7 +198,6 @@ class _Prober:
                 outcome = attempt.outcome
                 if outcome.kind in ANSWERED:
                     self.connection.learn(request, is_whole=outcome.kind is Kind.OK)
-                    self._read.note(outcome.usage, len(request.prompt_text()))
                     return attempt
             refusals += outcome.kind in _STEPS
             faults += outcome.kind in _FAULTS

@@ -8,6 +8,7 @@ tokenizer and decides nothing.
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from math import inf
 
 from pipeline.metrics import Usage
@@ -26,9 +27,13 @@ class PromptsRead:
 
     def __init__(self) -> None:
         """Nothing was counted."""
-        # Guards both below.
+        # Guards all below.
         self._lock = threading.Lock()
         self._lengths: dict[int, set[int]] = {}  # in characters, by the tokens counted
+        self._densest, self._sparsest = (
+            0.0,
+            inf,
+        )  # told ones, long ones: tokens a character
         self._is_told = False
 
     def note(self, usage: Usage | None, characters: int) -> int | None:
@@ -39,30 +44,34 @@ class PromptsRead:
         """
         if usage is None or usage.is_estimate or usage.cached_tokens:
             return None
-        tokens = usage.prompt_tokens
         with self._lock:
-            known = self._lengths.setdefault(tokens, set())
-            if len(known) >= _ALIKE:  # the ends and one between them tell as much
-                known |= {characters}
-                known -= {sorted(known)[1]}
-            else:
-                known.add(characters)
-            if self._is_told:
+            may_be_cut = self._keep(usage.prompt_tokens, characters)
+            if self._is_told or not may_be_cut:
                 return None
         cut = self.cut_at()
         with self._lock:
             self._is_told = self._is_told or cut is not None
         return cut
 
+    def _keep(self, tokens: int, characters: int) -> bool:
+        """Whether it is worth looking through all: where `cut_at` has an answer, it is."""
+        known = self._lengths.setdefault(tokens, set())
+        if len(known) >= _ALIKE:  # the ends and one between them tell as much
+            known |= {characters}
+            known -= {sorted(known)[1]}
+        else:
+            known.add(characters)
+        density = tokens / max(1, characters)
+        if tokens >= _LEAST_TOLD:
+            self._densest = max(self._densest, density)
+        if tokens >= _LEAST_CUT:
+            self._sparsest = min(self._sparsest, density)
+        return _is_same(known) or self._sparsest < _SPARSER * self._densest
+
     def note_replayed(self, record: CallRecord, characters: int) -> None:
         """The same of an answer of before, where that took one request."""
-        if record.requests == 1 and not record.tokens_estimated:
-            usage = Usage(
-                prompt_tokens=record.prompt_tokens,
-                completion_tokens=record.completion_tokens,
-                cached_tokens=record.cached_tokens,
-            )
-            self.note(usage, characters)
+        if record.requests == 1:
+            self.note(record.usage, characters)
 
     def cut_at(self) -> int | None:
         """The tokens at which prompts are cut; None where nothing speaks for it.
@@ -71,22 +80,28 @@ class PromptsRead:
         less than half the tokens for its length that every shorter one has.
         """
         with self._lock:
-            lengths = {tokens: sorted(known) for tokens, known in self._lengths.items()}
+            lengths = [
+                (max(known), n, set(known)) for n, known in self._lengths.items()
+            ]
         sparsest = inf
-        for tokens, known in sorted(lengths.items(), key=lambda each: each[1][-1]):
-            is_same = len(known) >= _ALIKE and known[-1] > _WIDER * known[0]
-            density = tokens / max(1, known[-1])
+        for longest, tokens, known in sorted(lengths, key=lambda each: each[0]):
+            density = tokens / max(1, longest)
             is_sparse = density < _SPARSER * sparsest < inf
-            if tokens >= _LEAST_CUT and (is_same or is_sparse):
+            if tokens >= _LEAST_CUT and (_is_same(known) or is_sparse):
                 return tokens
             if tokens >= _LEAST_TOLD:
                 sparsest = min(sparsest, density)
         return None
 
 
+def _is_same(known: Collection[int]) -> bool:
+    """Whether prompts of such lengths cannot have the same number of tokens."""
+    return len(known) >= _ALIKE and max(known) > _WIDER * min(known)
+
+
+LARGER_CONTEXT = "give it a larger context (num_ctx, OLLAMA_CONTEXT_LENGTH)"
+
+
 def cut_prompts(tokens: int) -> str:
     """What is wrong, after the endpoint's name, and what to do."""
-    return (
-        f"reads only {tokens} tokens of longer prompts: give it a larger context"
-        " (num_ctx, OLLAMA_CONTEXT_LENGTH)"
-    )
+    return f"reads only {tokens} tokens of longer prompts: {LARGER_CONTEXT}"

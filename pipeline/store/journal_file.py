@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import StorageError
+from pipeline.metrics import Usage
 from pipeline.store.whole_file import PLAIN
 
 JOURNAL_VERSION = 1
@@ -50,6 +51,16 @@ class CallRecord:
     cost: float | None = None  # in the currency of the prices; None is unknown
     cost_source: str = ""  # where the price was from
     ended_at: str = ""  # UTC, ISO 8601
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all its requests together."""
+        return Usage(
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            cached_tokens=self.cached_tokens,
+            is_estimate=self.tokens_estimated,
+        )
 
     @property
     def is_replayable(self) -> bool:
